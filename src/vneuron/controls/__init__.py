@@ -1,0 +1,5 @@
+"""Controls, and the step that runs them."""
+
+from .step import control_step
+
+__all__ = ["control_step"]

@@ -1,0 +1,184 @@
+"""What a layer of distributional units is: the interfaces that everything else is built on.
+
+A unit maps features h to a distribution q(z | h), draws z, and records its local KL.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..functional.pooling import Activity, check_activity, pool
+from .ledger import LocalTerm, record
+from .statistics import UnitStatistics
+
+
+class Latent(NamedTuple):
+    """A layer's posterior for one batch, and one draw from it.
+
+    Attributes:
+        sample: z, [batch, units, k].
+        loc: posterior mean, [batch, units, k].
+        scale: posterior standard deviation, [batch, units, k].
+        kl: KL(q ‖ p) in nats, [batch, units], summed over k.
+    """
+
+    sample: Tensor
+    loc: Tensor
+    scale: Tensor
+    kl: Tensor
+
+
+class AbstractPrior(nn.Module, ABC):
+    """What a unit's posterior is held against: p(z), one for every unit and dimension."""
+
+    @abstractmethod
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of p, each broadcastable to [units, k]."""
+
+    @abstractmethod
+    def kl(self, loc: Tensor, scale: Tensor) -> Tensor:
+        """Divergence of the posterior from this prior.
+
+        Args:
+            loc: posterior mean, [batch, units, k].
+            scale: posterior standard deviation, [batch, units, k].
+
+        Returns:
+            KL(q ‖ p) in nats, [batch, units], summed over k.
+        """
+
+
+class AbstractUnit(nn.Module, ABC):
+    """A layer of units, each with a distribution over its own latent z of dimension k.
+
+    A subclass writes `infer`, the one thing that tells kinds of unit apart. Calling the layer
+    draws, records the local term and returns the pooled activity, so that units stand in a
+    `nn.Sequential` like any layer; a network that wants the distribution itself calls `infer`
+    and then `observe`.
+
+    Units draw in training and evaluation alike; under `vneuron.deterministic(model)` they return
+    their means.
+
+    Args:
+        in_features: size of h.
+        units: number of units.
+        latent_dim: k, the latent dimensions of each unit.
+        beta: weight of each unit's KL in the free energy: a number, or a tensor [units].
+        activity: how z becomes the output: "mean", "sum", "scaled_sum" (sum/√k), or "raw".
+
+    Attributes:
+        name: the layer's path in the model, written by `Collect`.
+        beta: buffer [units].
+        statistics: running statistics, written by `vneuron.control_step`.
+        controls: the controls attached to this layer, run in order by `vneuron.control_step`.
+        deterministic: whether `infer` returns the mean in place of a draw.
+
+    Raises:
+        ValueError: if a size is not positive, `beta` is negative or misshapen, or `activity`
+            is unknown.
+    """
+
+    variational: ClassVar[bool] = True
+    """Whether the unit has a posterior to judge; False for the deterministic twin."""
+
+    beta: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        units: int,
+        latent_dim: int = 1,
+        *,
+        beta: float | Tensor = 1.0,
+        activity: Activity = "mean",
+    ) -> None:
+        super().__init__()
+        for label, size in (("in_features", in_features), ("units", units), ("k", latent_dim)):
+            if size < 1:
+                raise ValueError(f"{label} is {size}, expected at least 1.")
+        check_activity(activity)
+        self.in_features = in_features
+        self.units = units
+        self.latent_dim = latent_dim
+        self.activity: Activity = activity
+        self.name = type(self).__name__
+        self.deterministic = False
+        self.register_buffer("beta", _per_unit(beta, units))
+        self.statistics = UnitStatistics(units, latent_dim)
+        self.controls = nn.ModuleList()
+
+    @abstractmethod
+    def infer(self, h: Tensor) -> Latent:
+        """Posterior given features, and one draw from it; records nothing.
+
+        Args:
+            h: features, [batch, in_features].
+
+        Returns:
+            The latent. Its `sample` is `loc` itself while `deterministic` is set.
+
+        Raises:
+            ValueError: if `h` has another shape (see `check_features`).
+        """
+
+    def observe(self, latent: Latent) -> None:
+        """Record a latent of this layer as its local term, under `name` and with `beta`."""
+        # β is copied: the term must keep the weight it was recorded with when a control moves it.
+        record(
+            LocalTerm(
+                self.name, latent.kl, latent.sample, latent.loc, latent.scale, self.beta.clone()
+            )
+        )
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Infer, record, and return the activity: [batch, units], under "raw" [batch, units, k]."""
+        latent = self.infer(h)
+        self.observe(latent)
+        return pool(latent.sample, self.activity)
+
+    def check_features(self, h: Tensor) -> None:
+        """Refuse features of another shape than [batch, in_features]."""
+        if h.ndim != 2 or h.shape[-1] != self.in_features:
+            raise ValueError(
+                f"unit {self.name!r} was given features of shape {tuple(h.shape)}, expected "
+                f"[batch, {self.in_features}]: flatten further axes into the batch "
+                "(h.flatten(0, -2)), or build the unit with another in_features."
+            )
+
+    def extra_repr(self) -> str:
+        """Sizes and activity, for `repr`."""
+        return (
+            f"in_features={self.in_features}, units={self.units}, latent_dim={self.latent_dim}, "
+            f"activity={self.activity!r}"
+        )
+
+
+def units_of(model: nn.Module) -> Iterator[tuple[str, AbstractUnit]]:
+    """Every layer of units inside a model, with its path, in the order of registration.
+
+    Example:
+        >>> import vneuron as vn
+        >>> model = nn.Sequential(nn.Linear(3, 3), vn.GaussianUnits(3, 2))
+        >>> [path for path, _ in units_of(model)]
+        ['1']
+    """
+    for path, module in model.named_modules():
+        if isinstance(module, AbstractUnit):
+            yield path, module
+
+
+def _per_unit(beta: float | Tensor, units: int) -> Tensor:
+    """β as a tensor [units]."""
+    values = torch.as_tensor(beta, dtype=torch.get_default_dtype()).detach()
+    if values.ndim > 0 and values.shape != (units,):
+        raise ValueError(
+            f"beta has shape {tuple(values.shape)}, expected a number or a tensor [{units}]."
+        )
+    if not bool((values.isfinite() & (values >= 0)).all()):
+        raise ValueError(f"beta is {beta}, expected finite values that are not negative.")
+    return values.expand(units).clone()

@@ -1,0 +1,6 @@
+"""Layers of units."""
+
+from .deterministic import DeterministicUnits
+from .gaussian import GaussianUnits
+
+__all__ = ["DeterministicUnits", "GaussianUnits"]

@@ -1,0 +1,110 @@
+"""Gaussian units: features in, a distribution per unit, one draw and its KL out."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..core import AbstractPrior, AbstractUnit, Latent
+from ..functional.gaussian import bounded_scale, reparameterise, unbounded_scale
+from ..functional.pooling import Activity
+from ..priors import StandardNormal
+
+ScaleKind: TypeAlias = Literal["input", "per_unit", "scalar"]
+
+
+class GaussianUnits(AbstractUnit):
+    """A layer of units, each inferring q(z | h) = N(µ(h), σ²) over its own latent z of size k.
+
+    µ = W h + b, z = µ + σ ε with ε ~ N(0, I), and KL(q ‖ p) in closed form. k = 1 with a standard
+    normal prior is the unit of "Variational Distributional Neuron" (arXiv:2602.18250).
+
+    Args:
+        in_features: size of h.
+        units: number of units.
+        latent_dim: k.
+        scale: what σ depends on: "input" (a linear map of h that starts at zero), "per_unit" (one
+            per unit and dimension) or "scalar" (one for the layer). σ stays within (0.001, 10):
+            see `vneuron.functional.gaussian.bounded_scale`.
+        prior: p(z); None is `StandardNormal()`.
+        beta: weight of each unit's KL in the free energy: a number, or a tensor [units].
+        activity: how z becomes the output: "mean", "sum", "scaled_sum" (sum/√k), or "raw".
+        initial_scale: σ before training.
+
+    Attributes:
+        loc: the linear map to µ; rows unit after unit, k to each.
+        raw_scale: unbounded scale, [units, k], under "scalar" [1, 1].
+        scale_weight: what h adds to it, [units · k, in_features]; None unless scale="input".
+
+    Raises:
+        ValueError: if an argument is out of range, or the prior has another shape.
+
+    Example:
+        >>> layer = GaussianUnits(3, units=4, latent_dim=2)
+        >>> layer(torch.zeros(5, 3)).shape
+        torch.Size([5, 4])
+        >>> latent = layer.infer(torch.zeros(5, 3))
+        >>> latent.sample.shape, latent.kl.shape
+        (torch.Size([5, 4, 2]), torch.Size([5, 4]))
+    """
+
+    scale_weight: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_features: int,
+        units: int,
+        latent_dim: int = 1,
+        scale: ScaleKind = "input",
+        prior: AbstractPrior | None = None,
+        beta: float | Tensor = 1.0,
+        activity: Activity = "mean",
+        initial_scale: float = 0.5,
+    ) -> None:
+        super().__init__(in_features, units, latent_dim, beta=beta, activity=activity)
+        if scale not in get_args(ScaleKind):
+            raise ValueError(f"scale is {scale!r}, expected one of {get_args(ScaleKind)}.")
+        self.scale = scale
+        self.prior = StandardNormal() if prior is None else prior
+        self._check_prior()
+        self.loc = nn.Linear(in_features, units * latent_dim)
+        shape = (1, 1) if scale == "scalar" else (units, latent_dim)
+        self.raw_scale = nn.Parameter(torch.full(shape, unbounded_scale(initial_scale)))
+        weight = torch.zeros(units * latent_dim, in_features) if scale == "input" else None
+        self.register_parameter("scale_weight", None if weight is None else nn.Parameter(weight))
+
+    def infer(self, h: Tensor) -> Latent:
+        """q(z | h), one draw from it, and its KL."""
+        self.check_features(h)
+        loc = self._per_unit(self.loc(h))
+        scale = self._scale(h).expand_as(loc)
+        sample = loc if self.deterministic else reparameterise(loc, scale)
+        return Latent(sample, loc, scale, kl=self.prior.kl(loc, scale))
+
+    def _scale(self, h: Tensor) -> Tensor:
+        raw: Tensor = self.raw_scale
+        if self.scale_weight is not None:
+            raw = raw + self._per_unit(F.linear(h, self.scale_weight))
+        return bounded_scale(raw)
+
+    def _per_unit(self, flat: Tensor) -> Tensor:
+        """[batch, units · k] to [batch, units, k]."""
+        return flat.view(-1, self.units, self.latent_dim)
+
+    def _check_prior(self) -> None:
+        for moment in self.prior.moments():
+            for size, expected in zip(
+                moment.shape[::-1], (self.latent_dim, self.units), strict=False
+            ):
+                if size not in (1, expected):
+                    raise ValueError(
+                        f"the prior has shape {tuple(moment.shape)}, expected one that broadcasts "
+                        f"to [units, k] = [{self.units}, {self.latent_dim}]."
+                    )
+
+    def extra_repr(self) -> str:
+        """Sizes, activity and kind of scale, for `repr`."""
+        return f"{super().extra_repr()}, scale={self.scale!r}"

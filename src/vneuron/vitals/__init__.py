@@ -1,0 +1,1 @@
+"""Vitals: what is measured on units, and what it says about their health."""

@@ -1,0 +1,105 @@
+"""Measures of units, as pure functions: of a term, for one batch, or of running means.
+
+`UnitStatistics` keeps the running form of the same quantities.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..core import LocalTerm
+from ..functional.gaussian import information_rate
+
+ALIVE_KL = 1e-4
+ACTIVE_VARIANCE = 1e-2
+
+
+def effective_kl(term: LocalTerm) -> Tensor:
+    """Mean KL over the batch, nats, [units].
+
+    Example:
+        >>> effective_kl(_example()).tolist()
+        [0.5]
+    """
+    return term.kl.mean(0)
+
+
+def energy(term: LocalTerm) -> Tensor:
+    """µ² averaged over the batch and k, [units].
+
+    Example:
+        >>> energy(_example()).tolist()
+        [1.0]
+    """
+    return term.loc.square().mean((0, 2))
+
+
+def loc_variance(term: LocalTerm) -> Tensor:
+    """Variance of µ over the batch, [units, k] (divided by the batch, not by one less).
+
+    Example:
+        >>> loc_variance(_example()).tolist()
+        [[1.0]]
+    """
+    return term.loc.var(0, correction=0)
+
+
+def rate(term: LocalTerm) -> Tensor:
+    """R = ½ [ln(E σ² + Var µ) − E ln σ²] in nats, summed over k, [units].
+
+    Example:
+        >>> round(rate(_example()).item(), 4)   # ½ ln 2
+        0.3466
+    """
+    moments = (term.loc, term.loc.square(), term.scale.square(), term.scale.log())
+    return information_rate(*(moment.mean(0) for moment in moments)).sum(-1)
+
+
+def alive(kl: Tensor, threshold: float = ALIVE_KL) -> Tensor:
+    """Whether a unit's (running) KL exceeds `threshold` nats, [units] bool.
+
+    Example:
+        >>> alive(torch.tensor([0.0, 0.1]))
+        tensor([False,  True])
+    """
+    return kl > threshold
+
+
+def active(variance: Tensor, threshold: float = ACTIVE_VARIANCE) -> Tensor:
+    """Whether some dimension of a unit has Var µ above `threshold`, [units] bool.
+
+    The active units of Burda, Grosse and Salakhutdinov, "Importance Weighted Autoencoders"
+    (arXiv:1509.00519, §5.2).
+
+    Args:
+        variance: Var µ over inputs, [units, k].
+        threshold: their 0.01.
+
+    Example:
+        >>> active(torch.tensor([[0.0, 0.5], [0.0, 0.001]]))
+        tensor([ True, False])
+    """
+    return (variance > threshold).any(-1)
+
+
+def contraction(log_scale: Tensor, prior_scale: Tensor | float = 1.0) -> Tensor:
+    """σ over σ of the prior, as a geometric mean over inputs and k, [units].
+
+    One where the posterior is as wide as the prior; small where inputs pin the latent down.
+
+    Args:
+        log_scale: E ln σ over inputs, [units, k].
+        prior_scale: standard deviation of the prior, broadcastable to [units, k].
+
+    Example:
+        >>> contraction(torch.zeros(2, 1), 2.0)
+        tensor([0.5000, 0.5000])
+    """
+    return (log_scale - torch.as_tensor(prior_scale).log()).mean(-1).exp()
+
+
+def _example() -> LocalTerm:
+    """One unit whose mean is ±1 with σ = 1: for the examples above."""
+    loc = torch.tensor([[[1.0]], [[-1.0]]])
+    return LocalTerm("unit", torch.full((2, 1), 0.5), loc, loc, torch.ones(2, 1, 1), torch.ones(1))
