@@ -1,0 +1,1 @@
+"""Training runs: the folder they write, their event log, checkpoints and vitals over time."""

@@ -1,0 +1,93 @@
+"""The vitals of all units over the epochs of a run, as one table on disk."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from .run_folder import RunFolder
+
+__all__ = ["VITALS_COLUMNS", "VitalsTable"]
+
+VITALS_COLUMNS = (
+    "model",
+    "epoch",
+    "step",
+    "layer",
+    "unit",
+    "kl",
+    "energy",
+    "rate",
+    "loc_variance",
+    "scale_mean",
+    "beta",
+    "use",
+    "dynamic_use",
+    "outcome_information",
+    "alive",
+    "active",
+    "verdict",
+)
+
+
+class VitalsTable:
+    """Rows of vitals, kept in memory and written as a whole to `vitals.parquet`.
+
+    A Parquet file cannot be appended to; with one row per unit and epoch it stays small (a
+    hundred epochs of 128 units: 13 thousand rows), so each epoch rewrites it.
+
+    Args:
+        run: the run folder.
+        last_epoch: when resuming, keep the rows up to this epoch; None starts empty.
+
+    Raises:
+        RunFolderError: resuming, and the file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> place = tempfile.TemporaryDirectory()
+        >>> table = VitalsTable(RunFolder.create(place.name))
+        >>> row = dict.fromkeys(VITALS_COLUMNS, 0.0) | {"model": "EVE", "epoch": 1, "layer": "u"}
+        >>> table.append({**row, "unit": [0, 1], "kl": [0.2, 0.1]})
+        >>> table.save()
+        >>> len(table.frame())
+        2
+        >>> place.cleanup()
+    """
+
+    def __init__(self, run: RunFolder, last_epoch: int | None = None) -> None:
+        self._run = run
+        self._parts: list[pd.DataFrame] = []
+        if last_epoch is not None and run.exists("vitals.parquet"):
+            rows = run.read_parquet("vitals.parquet")
+            self._parts.append(rows[rows["epoch"] <= last_epoch])
+
+    def append(self, columns: Mapping[str, Any]) -> None:
+        """Add the rows of one layer at one epoch.
+
+        Args:
+            columns: for each of :data:`VITALS_COLUMNS` a value for all units, or one per unit
+                (KL and rate in nats; scale_mean a standard deviation; NaN where unknown).
+
+        Raises:
+            ValueError: columns are missing or unknown.
+        """
+        missing = [name for name in VITALS_COLUMNS if name not in columns]
+        unknown = [name for name in columns if name not in VITALS_COLUMNS]
+        if missing or unknown:
+            raise ValueError(
+                f"vitals have the columns {missing} missing and {unknown} unknown; expected "
+                "exactly VITALS_COLUMNS: give each (NaN where unknown)"
+            )
+        self._parts.append(pd.DataFrame({name: columns[name] for name in VITALS_COLUMNS}))
+
+    def frame(self) -> pd.DataFrame:
+        """All rows so far."""
+        if not self._parts:
+            return pd.DataFrame(columns=list(VITALS_COLUMNS))
+        self._parts = [pd.concat(self._parts, ignore_index=True)]
+        return self._parts[0]
+
+    def save(self) -> None:
+        """Rewrite `vitals.parquet` as a whole."""
+        self._run.write_parquet("vitals.parquet", self.frame())
