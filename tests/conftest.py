@@ -1,4 +1,4 @@
-"""What every test shares: one thread, one seed, and the way to real data where it lies beside us."""
+"""What every test shares: one thread, one seed, and the way to real data if it lies beside us."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data sets beside the repository; the test is skipped where it is absent."""
+    """The folder of real data sets beside the repository; skips the test where it is absent."""
     if not DATA.is_dir():
         pytest.skip(f"real data not found at {DATA}: lay it there to run this test")
     return DATA
