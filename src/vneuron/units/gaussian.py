@@ -67,7 +67,7 @@ class GaussianUnits(AbstractUnit):
         super().__init__(in_features, units, latent_dim, beta=beta, activity=activity)
         if scale not in get_args(ScaleKind):
             raise ValueError(f"scale is {scale!r}, expected one of {get_args(ScaleKind)}.")
-        self.scale = scale
+        self.scale_kind = scale
         self.prior = StandardNormal() if prior is None else prior
         self._check_prior()
         self.loc = nn.Linear(in_features, units * latent_dim)
@@ -107,4 +107,4 @@ class GaussianUnits(AbstractUnit):
 
     def extra_repr(self) -> str:
         """Sizes, activity and kind of scale, for `repr`."""
-        return f"{super().extra_repr()}, scale={self.scale!r}"
+        return f"{super().extra_repr()}, scale={self.scale_kind!r}"
