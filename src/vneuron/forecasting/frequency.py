@@ -1,0 +1,185 @@
+"""A regular step of time: fixed, or of the calendar."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.frequencies import to_offset
+
+from .errors import DataError
+from .rows import FlatRows, Ints
+
+__all__ = [
+    "DAY",
+    "Frequency",
+    "Ruler",
+    "check_regular",
+    "parse_frequency",
+    "wall_clock",
+]
+
+DAY = 86_400_000_000_000  # nanoseconds
+OFF_GRID = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """The step between two rows.
+
+    Attributes:
+        alias: a pandas offset alias ("h", "10min", "MS", "B"), or an integer step.
+        step: ordinals from one row to the next. An ordinal is a nanosecond, an integer of the
+            time index, or (with ``calendar``) one step of that calendar.
+        calendar: alias of one calendar step ("MS", "QS-JAN", "B"); None where the step is fixed.
+        zone: time zone in whose wall clock the step is regular. Steps of a day and more follow
+            the wall clock, so that a day of 23 hours is one day; shorter ones run in UTC.
+    """
+
+    alias: str | int
+    step: int
+    calendar: str | None = None
+    zone: str | None = None
+
+    def ruler(self, stamps: Ints, beyond: int = 0) -> "Ruler":
+        """The ruler that covers these stamps and ``beyond`` more rows."""
+        if self.calendar is None or len(stamps) == 0:
+            return Ruler(self, None)
+        local = wall_clock(stamps, self.zone)
+        lowest, highest = pd.Timestamp(int(local.min())), pd.Timestamp(int(local.max()))
+        points = pd.date_range(lowest, highest, freq=self.calendar, unit="ns")
+        if beyond:
+            last = points[-1] if len(points) else highest
+            more = pd.date_range(
+                last, periods=beyond * self.step + 1, freq=self.calendar, unit="ns"
+            )
+            points = points.union(more)
+        return Ruler(self, points.as_unit("ns").asi8)
+
+    def following(self, last: Ints, steps: int) -> Ints:
+        """The next stamps after each of ``last``, [series, steps].
+
+        Raises:
+            DataError: where they pass the year 2262, the end of nanosecond time.
+        """
+        ahead = np.arange(1, steps + 1, dtype=np.int64) * self.step
+        try:
+            ruler = self.ruler(last, beyond=steps)
+        except (pd.errors.OutOfBoundsDatetime, OverflowError) as error:
+            raise DataError(f"{steps} steps of {self.alias} pass the year 2262") from error
+        return ruler.stamps(ruler.ordinals(last)[:, None] + ahead)
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """Counts stamps in steps: stamp -> ordinal and back."""
+
+    frequency: Frequency
+    points: Ints | None
+
+    def ordinals(self, stamps: Ints) -> Ints:
+        """Ordinals of the stamps; ``OFF_GRID`` where the calendar does not hold the stamp."""
+        local = wall_clock(stamps, self.frequency.zone)
+        if self.points is None:
+            return local
+        if len(self.points) == 0:
+            return np.full(local.shape, OFF_GRID)
+        found = np.minimum(np.searchsorted(self.points, local), len(self.points) - 1)
+        return np.where(self.points[found] == local, found, OFF_GRID)
+
+    def stamps(self, ordinals: Ints) -> Ints:
+        """Stamps of the ordinals."""
+        local = ordinals if self.points is None else self.points[ordinals]
+        return _from_wall_clock(local, self.frequency.zone)
+
+
+def wall_clock(stamps: Ints, zone: str | None) -> Ints:
+    """UTC nanoseconds as the nanoseconds that a clock in ``zone`` shows; unchanged without zone."""
+    if zone is None:
+        return stamps
+    index = pd.DatetimeIndex(stamps.ravel().view("datetime64[ns]"), tz="UTC")
+    return index.tz_convert(zone).tz_localize(None).as_unit("ns").asi8.reshape(stamps.shape)
+
+
+def _from_wall_clock(local: Ints, zone: str | None) -> Ints:
+    if zone is None:
+        return local
+    index = pd.DatetimeIndex(local.ravel().view("datetime64[ns]"))
+    # An hour that the clock shows twice is taken the first time; one that it skips moves forward.
+    first = np.ones(len(index), dtype=bool)
+    zoned = index.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    return zoned.tz_convert("UTC").as_unit("ns").asi8.reshape(local.shape)
+
+
+def parse_frequency(freq: str | int, integer_time: bool, zone: str | None) -> Frequency:
+    """The frequency that a user names.
+
+    Args:
+        freq: pandas offset alias for dates, positive integer for an integer time index.
+        integer_time: whether the time index holds integers.
+        zone: time zone of the stamps, None for a naive clock.
+
+    Raises:
+        DataError: an unknown alias, a step that is not positive, or one that does not fit the
+            time index.
+
+    Example:
+        >>> parse_frequency("2h", integer_time=False, zone=None).step // 3_600_000_000_000
+        2
+    """
+    if integer_time and isinstance(freq, str) and freq.strip().isdigit():
+        freq = int(freq)
+    if integer_time != isinstance(freq, int):
+        held = "integers" if integer_time else "dates"
+        wanted = (
+            "an integer step such as 1" if integer_time else "a pandas alias such as h, D or MS"
+        )
+        raise DataError(f"freq is {freq!r} but the time column holds {held}: give freq as {wanted}")
+    if isinstance(freq, int):
+        if freq < 1:
+            raise DataError(f"freq is {freq}: give a positive step")
+        return Frequency(freq, freq)
+    try:
+        offset = to_offset(freq)
+    except ValueError as error:
+        hint = str(error).rpartition(")")[2].strip() or str(error)
+        raise DataError(
+            f"freq {freq!r} is not a pandas offset alias ({hint.strip(' .')}): "
+            "give for example min, h, D, W, MS, QS, YS or B"
+        ) from None
+    if offset.n < 1:
+        raise DataError(f"freq is {freq!r}: give a positive step such as h, D or MS")
+    return _from_offset(offset, zone)
+
+
+def _from_offset(offset: pd.offsets.BaseOffset, zone: str | None) -> Frequency:
+    # A week is seven days from whichever weekday the data starts on.
+    days = {pd.offsets.Day: 1, pd.offsets.Week: 7}.get(type(offset))
+    if days is None and not isinstance(offset, pd.offsets.Tick):
+        return Frequency(offset.freqstr, offset.n, offset.base.freqstr, zone)
+    step = offset.n * days * DAY if days else offset.nanos
+    return Frequency(offset.freqstr, step, None, zone if step % DAY == 0 else None)
+
+
+def check_regular(rows: FlatRows, frequency: Frequency) -> Ints:
+    """Ordinals of all rows.
+
+    Raises:
+        DataError: a stamp that the frequency does not reach from the series' first one.
+    """
+    ordinals = frequency.ruler(rows.stamps).ordinals(rows.stamps)
+    off = ordinals == OFF_GRID
+    if off.any():
+        row = int(np.argmax(off))
+        raise DataError(
+            f"mixed frequency: {rows.place(row)} does not lie on the {frequency.alias!r} calendar "
+            f"({int(off.sum())} such rows): give another freq or correct the stamps"
+        )
+    broken = (np.diff(ordinals) % frequency.step != 0) & rows.inner
+    if broken.any():
+        row = int(np.argmax(broken)) + 1
+        raise DataError(
+            f"mixed frequency: {rows.place(row)} follows {rows.stamp(row - 1)}, which is no whole "
+            f"number of steps of {frequency.alias!r} ({int(broken.sum())} such places): "
+            "give another freq, or resample to one frequency"
+        )
+    return ordinals

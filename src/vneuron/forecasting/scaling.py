@@ -1,0 +1,98 @@
+"""Each series to mean 0 and standard deviation 1, by its training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .errors import DataError
+from .frame import Panel
+from .rows import Floats, name_some
+
+__all__ = ["Scaling"]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Per series: scaled = (value − mean) / sd.
+
+    Attributes:
+        ids: the series.
+        mean: [series], in the data's unit.
+        sd: [series], standard deviation (divisor n), 1 where the series is constant.
+        notes: which series are constant.
+    """
+
+    ids: tuple[str, ...]
+    mean: Floats
+    sd: Floats
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def fit(cls, panel: Panel, stop: npt.ArrayLike | None = None) -> Scaling:
+        """Mean and standard deviation of the known values before row ``stop`` of each series.
+
+        Args:
+            panel: the series.
+            stop: end of the training rows, one number or [series]; None takes all rows.
+
+        Raises:
+            DataError: a series without a known value there.
+
+        Example:
+            >>> frame = pd.DataFrame({"unique_id": "a", "ds": [1, 2, 3], "y": [1.0, 3.0, 9.0]})
+            >>> Scaling.fit(Panel.from_frame(frame), stop=2).sd
+            array([1.])
+        """
+        count = len(panel)
+        ends = panel.lengths if stop is None else np.broadcast_to(np.asarray(stop), (count,))
+        within = np.arange(len(panel.values)) - panel.offsets[:-1][panel.series]
+        used = panel.observed & (within < ends[panel.series])
+        series, values = panel.series[used], np.compress(used, panel.values)
+        known = np.bincount(series, minlength=count)
+        if (known == 0).any():
+            name = panel.ids[int(np.argmin(known))]
+            raise DataError(
+                f"series {name!r} has no known value in its training rows "
+                f"({int((known == 0).sum())} such series): drop it, or train on more rows"
+            )
+        mean = np.bincount(series, weights=values, minlength=count) / known
+        # The second pass keeps the digits that E x² − (E x)² would lose.
+        deviation = values - mean[series]
+        sd = np.sqrt(np.bincount(series, weights=deviation**2, minlength=count) / known)
+        starts = np.concatenate([[0], np.cumsum(known)[:-1]])
+        lowest, highest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+        constant = lowest == highest
+        mean = np.where(constant, lowest, mean)
+        names = [panel.ids[int(position)] for position in np.flatnonzero(constant)]
+        notes = (f"constant in the training rows: {name_some(names)}",) if names else ()
+        return cls(panel.ids, mean, np.where(constant, 1.0, sd), notes)
+
+    def aligned(self, panel: Panel) -> Scaling:
+        """The scaling for another panel's series: known ids keep theirs, new ones fit their rows.
+
+        Args:
+            panel: other or newer series.
+        """
+        found = pd.Index(self.ids).get_indexer(pd.Index(panel.ids))
+        new = np.flatnonzero(found < 0)
+        mean, sd = self.mean[found], self.sd[found]
+        if not len(new):
+            return Scaling(panel.ids, mean, sd)
+        fresh = Scaling.fit(panel.select(new))
+        mean[new], sd[new] = fresh.mean, fresh.sd
+        note = f"series not seen in training are scaled by their own rows: {name_some(fresh.ids)}"
+        return Scaling(panel.ids, mean, sd, (note, *fresh.notes))
+
+    def apply(self, values: Floats, series: npt.NDArray[np.int64]) -> Floats:
+        """Scaled values; ``series`` [n] names each value's series, further axes are carried."""
+        shape = (-1,) + (1,) * (values.ndim - 1)
+        return (values - self.mean[series].reshape(shape)) / self.sd[series].reshape(shape)
+
+    def invert(self, scaled: Floats, series: npt.NDArray[np.int64]) -> Floats:
+        """Values in the data's unit, the inverse of ``apply``."""
+        shape = (-1,) + (1,) * (scaled.ndim - 1)
+        return scaled * self.sd[series].reshape(shape) + self.mean[series].reshape(shape)

@@ -1,0 +1,204 @@
+"""Time stamps: text and frames' time columns into integers, and back."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from pandas.tseries.api import guess_datetime_format
+
+from .errors import DataError
+from .rows import Ints
+
+__all__ = ["TimeKind", "native_stamps", "parse_dates", "read_stamps"]
+
+# A time of day, then Z or an offset such as +02:00.
+OFFSET = r":\d{2}(?:\.\d+)?\s*([zZ]|[+-]\d{2}(?::?\d{2})?)$"
+
+
+@dataclass(frozen=True)
+class TimeKind:
+    """What the time column held, so that forecasts come back in kind.
+
+    Attributes:
+        kind: "datetime", "date" or "integer".
+        unit: resolution of a datetime: "s", "ms", "us" or "ns".
+        zone: name of the time zone, None for a naive clock.
+    """
+
+    kind: str
+    unit: Literal["s", "ms", "us", "ns"] = "ns"
+    zone: str | None = None
+
+
+def read_stamps(column: nw.Series[Any], name: str) -> tuple[Ints, TimeKind]:
+    """A time column as UTC nanoseconds (or integers) with the kind to give back.
+
+    Args:
+        column: dates, datetimes with or without zone, integers, or text that holds dates.
+        name: the column's name, for messages.
+
+    Raises:
+        DataError: an absent stamp, text that is no date, mixed time zones, dates outside
+            1677 to 2262, or a column of another type.
+    """
+    absent = column.is_null().to_numpy()
+    if absent.any():
+        raise DataError(
+            f"column {name!r} has no time in {int(absent.sum())} rows (first: row "
+            f"{int(np.argmax(absent))}, counted from 0): fill or drop these rows"
+        )
+    dtype = column.dtype
+    if dtype.is_integer():
+        return column.to_numpy().astype(np.int64), TimeKind("integer")
+    if dtype.is_float():
+        return _whole_numbers(column.to_numpy(), name), TimeKind("integer")
+    if isinstance(dtype, nw.Date):
+        return _nanoseconds(column.cast(nw.Datetime("us")).to_numpy(), name), TimeKind("date")
+    if isinstance(dtype, nw.Datetime):
+        zone = dtype.time_zone
+        utc = column if zone is None else column.dt.convert_time_zone("UTC")
+        naive = utc if zone is None else utc.dt.replace_time_zone(None)
+        kind = TimeKind("datetime", dtype.time_unit, zone)
+        return _nanoseconds(naive.to_numpy(), name), kind
+    if isinstance(dtype, nw.String | nw.Object | nw.Categorical):
+        # Datetime objects become ISO text, so that mixed zones are seen in one place.
+        texts = pd.Series([str(item) for item in column.to_list()], dtype="str")
+        dates, zone = parse_dates(texts)
+        if dates.hasnans:
+            row = int(np.argmax(dates.isna()))
+            raise DataError(
+                f"column {name!r}, row {row} (counted from 0): {texts[row]!r} is no date "
+                f"like {texts[int(np.argmax(dates.notna()))]!r}: correct it"
+                if dates.notna().any()
+                else f"column {name!r} holds text such as {texts[row]!r}, not dates"
+            )
+        return _nanoseconds(dates.to_numpy(), name), TimeKind("datetime", "us", zone)
+    raise DataError(
+        f"column {name!r} holds {dtype} (in a {type(column.to_native()).__module__} frame), "
+        "not times: give dates, datetimes or integers"
+    )
+
+
+def _whole_numbers(numbers: np.ndarray, name: str) -> Ints:
+    whole = np.isfinite(numbers) & (numbers == np.rint(numbers)) & (np.abs(numbers) < 2**53)
+    if not whole.all():
+        row = int(np.argmin(whole))
+        raise DataError(
+            f"column {name!r} holds {numbers[row]} in row {row} (counted from 0): "
+            "a numeric time index must hold whole numbers"
+        )
+    return numbers.astype(np.int64)
+
+
+def _nanoseconds(stamps: np.ndarray, name: str) -> Ints:
+    try:
+        return pd.DatetimeIndex(stamps).as_unit("ns").asi8
+    except (pd.errors.OutOfBoundsDatetime, OverflowError):
+        raise DataError(
+            f"column {name!r} reaches from {stamps.min()} to {stamps.max()}: "
+            "dates must lie between 1677 and 2262, or use an integer time index"
+        ) from None
+
+
+def parse_dates(texts: pd.Series[str]) -> tuple[pd.DatetimeIndex, str | None]:
+    """Dates from text, with one format for the whole column.
+
+    Where day-first and month-first both read every row, the order that gives the more even
+    steps is taken.
+
+    Args:
+        texts: [rows] of text.
+
+    Returns:
+        The dates, in UTC where the text names an offset, NaT where a row cannot be read; and
+        the offset ("UTC", "UTC+02:00") or None.
+
+    Raises:
+        DataError: rows with different offsets from UTC, or some with and some without.
+
+    Example:
+        >>> parse_dates(pd.Series(["12/02/2020", "13/02/2020", "14/02/2020"]))[0].month.tolist()
+        [2, 2, 2]
+    """
+    texts = texts.str.strip()
+    zone = _one_offset(texts)
+    best, best_score = pd.DatetimeIndex([pd.NaT] * len(texts)), (-1, -np.inf)
+    for date_format in _formats(texts):
+        parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=zone is not None)
+        dates = pd.DatetimeIndex(parsed).tz_localize(None)
+        score = (int(np.sum(dates.notna())), -_unevenness(dates))
+        if score > best_score:
+            best, best_score = dates, score
+    return best, zone
+
+
+def _formats(texts: pd.Series[str]) -> list[str]:
+    """Formats that read the first text, month-first before day-first."""
+    first = next((text for text in texts if text), "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        guesses = [guess_datetime_format(first, dayfirst=order) for order in (False, True)]
+    # A swapped order may only show further down: 01/02/2020 and then 13/02/2020.
+    formats = ["ISO8601", *(guess for guess in guesses if guess and "%y" in guess.lower())]
+    formats += [month for month in ("%b %Y", "%B %Y", "%b-%Y", "%b-%y") if _reads(first, month)]
+    return list(dict.fromkeys(formats))
+
+
+def _reads(text: str, date_format: str) -> bool:
+    return bool(pd.notna(pd.to_datetime(text, format=date_format, errors="coerce")))
+
+
+def _one_offset(texts: pd.Series[str]) -> str | None:
+    """The offset from UTC that all texts share."""
+    offsets = texts.str.extract(OFFSET, expand=False).str.upper().fillna("")
+    found = offsets.unique()
+    if len(found) > 1:
+        row = int(np.argmax((offsets != offsets.iloc[0]).to_numpy()))
+        raise DataError(
+            f"mixed time zones: {texts.iloc[0]!r} and {texts.iloc[row]!r} (row {row}, counted from "
+            "0) have different offsets from UTC: write all stamps in UTC, or in one time zone"
+        )
+    if len(found) == 0 or not found[0]:
+        return None
+    digits = str(found[0]).replace(":", "")
+    if digits == "Z" or digits[1:] in ("00", "0000"):
+        return "UTC"
+    return f"UTC{digits[:3]}:{digits[3:] or '00'}"
+
+
+def _unevenness(dates: pd.DatetimeIndex) -> float:
+    """Largest over median step; 1 where all are equal."""
+    steps = np.diff(np.unique(dates[dates.notna()].asi8)).astype(float)
+    return float(steps.max() / np.median(steps)) if len(steps) else 1.0
+
+
+def native_stamps(times: np.ndarray, kind: TimeKind, backend: str) -> Any:
+    """Times in UTC (or integers) as a pandas or polars series of the kind that was read.
+
+    A date column comes back as dates; pandas, which has no dates, as it came.
+    """
+    if kind.kind == "integer":
+        return _polars_series(times) if backend == "polars" else pd.Series(times)
+    if backend == "polars":
+        import polars as pl
+
+        stamps = _polars_series(times)
+        if kind.kind == "date":
+            return stamps.cast(pl.Date)
+        stamps = stamps.cast(pl.Datetime("ms" if kind.unit == "s" else kind.unit))
+        if kind.zone is None:
+            return stamps
+        return stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(kind.zone)
+    index = pd.DatetimeIndex(times).as_unit(kind.unit)
+    return pd.Series(index if kind.zone is None else index.tz_localize("UTC").tz_convert(kind.zone))
+
+
+def _polars_series(times: np.ndarray) -> Any:
+    import polars as pl
+
+    return pl.Series("ds", times)
