@@ -16,7 +16,8 @@ def deterministic(model: nn.Module) -> Iterator[None]:
 
     KL, scale and recording are as before; only the draw is replaced. The switch is state of each
     layer (`unit.deterministic`), not a global one: other models keep drawing, and every layer's
-    earlier state comes back on leaving, also after an exception.
+    earlier state comes back on leaving, also after an exception. Under activation checkpointing
+    the backward pass runs the forward again, so it belongs inside the context too.
 
     Args:
         model: any module with units inside.

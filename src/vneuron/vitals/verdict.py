@@ -18,7 +18,7 @@ class Verdict(StrEnum):
     """Its posterior is the prior whatever the input, and nothing is known to read it."""
 
     CONSTANT = "constant"
-    """Its posterior is the same for every input, though not the prior; nothing is known to read it."""
+    """Its posterior is no prior, but the same for every input; nothing is known to read it."""
 
     IGNORED = "ignored"
     """It carries information that nothing reads."""
