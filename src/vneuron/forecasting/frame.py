@@ -14,17 +14,16 @@ import pandas as pd
 
 from .columns import eager_frame, factorise, read_values
 from .errors import DataError
-from .frequency import Frequency, check_regular, parse_frequency
-from .frequency_guess import guess_frequency
-from .missing import refuse_infinities, treat_missing
-from .ordering import order_rows, resolve_duplicates
+from .frequency import Frequency
+from .ordering import order_rows
 from .rows import FlatRows, Floats, Ints, name_some
 from .stamps import TimeKind, native_stamps, read_stamps
+from .treatment import Treatment
 
 __all__ = ["DataError", "Panel"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panel:
     """Series after series in flat arrays, each at one regular frequency.
 
@@ -87,36 +86,36 @@ class Panel:
         table, further = eager_frame(frame, exogenous)
         codes, id_values, ids = factorise(table["unique_id"])
         stamps, kind = read_stamps(table["ds"], "ds")
-        rows, notes = order_rows(
-            ids,
-            codes,
-            stamps,
-            read_values(table["y"]),
-            integer_time=kind.kind == "integer",
-            zone=kind.zone,
+        values, treatment = read_values(table["y"]), Treatment(freq, missing, duplicates)
+        panel = cls.from_arrays(ids, id_values, codes, stamps, kind, values, treatment)
+        if not further:
+            return panel
+        note = f"exogenous columns {name_some(further)} ignored"
+        return replace(panel, notes=(note, *panel.notes))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        ids: tuple[str, ...],
+        id_values: nw.Series[Any],
+        codes: Ints,
+        stamps: Ints,
+        kind: TimeKind,
+        values: Floats,
+        treatment: Treatment,
+    ) -> Panel:
+        """The same from arrays: codes [rows] into ``ids``, stamps [rows] UTC ns or integers.
+
+        Raises:
+            DataError: as ``from_frame``.
+        """
+        rows, sorting = order_rows(
+            ids, codes, stamps, values, integer_time=kind.kind == "integer", zone=kind.zone
         )
-        if further:
-            notes = (f"exogenous columns {name_some(further)} ignored", *notes)
-        refuse_infinities(rows)
-        rows, resolved = resolve_duplicates(rows, duplicates)
-        frequency = (
-            guess_frequency(rows)
-            if freq is None
-            else parse_frequency(freq, rows.integer_time, kind.zone)
-        )
-        ordinals = check_regular(rows, frequency)
-        rows, treated = treat_missing(rows, ordinals, frequency, missing)
+        rows, frequency, treated = treatment.apply(rows)
         times = rows.stamps if rows.integer_time else rows.stamps.view("datetime64[ns]")
-        return cls(
-            ids,
-            id_values,
-            rows.values,
-            times,
-            rows.offsets,
-            frequency,
-            kind,
-            (*notes, *resolved, *treated),
-        )
+        notes = (*sorting, *treated)
+        return cls(ids, id_values, rows.values, times, rows.offsets, frequency, kind, notes)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -10,7 +10,16 @@ from .rows import FlatRows, Ints
 __all__ = ["guess_frequency"]
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-FIXED_UNITS = (("D", DAY), ("h", DAY // 24), ("min", DAY // 1440), ("s", DAY // 86_400))
+SECOND = DAY // 86_400
+FIXED_UNITS = (
+    ("D", DAY),
+    ("h", 3600 * SECOND),
+    ("min", 60 * SECOND),
+    ("s", SECOND),
+    ("ms", SECOND // 1000),
+    ("us", SECOND // 1_000_000),
+    ("ns", 1),
+)
 
 
 def guess_frequency(rows: FlatRows) -> Frequency:
@@ -57,10 +66,10 @@ def _fixed(step: int, local: Ints, zone: str | None) -> Frequency:
             day = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")[int(weekdays[0])]
             return parse_frequency(f"W-{day}", False, zone)
     for unit, length in FIXED_UNITS:
+        count = step // length
         if step % length == 0:
-            count = step // length
-            return parse_frequency(unit if count == 1 else f"{count}{unit}", False, zone)
-    return parse_frequency(f"{step}ns", False, zone)
+            break
+    return parse_frequency(unit if count == 1 else f"{count}{unit}", False, zone)
 
 
 def _calendar(local: Ints, inner: np.ndarray, zone: str | None) -> Frequency | None:
@@ -71,7 +80,7 @@ def _calendar(local: Ints, inner: np.ndarray, zone: str | None) -> Frequency | N
     days = pd.DatetimeIndex(np.unique(local).view("datetime64[ns]")).normalize()
     if _most_common(differences) == DAY:
         # Five days without a weekend between them may as well be daily.
-        business = bool((days.dayofweek < 5).all()) and differences.max() >= 3 * DAY
+        business = bool((days.day_of_week < 5).all()) and differences.max() >= 3 * DAY
         return parse_frequency("B", False, zone) if business else None
     if np.median(differences) < 27 * DAY:
         return None
@@ -93,10 +102,10 @@ def _edge_of_month(days: pd.DatetimeIndex) -> str | None:
         return "E"
     month = days.to_period("M")
     first, last = month.start_time, month.end_time.normalize()
-    forward = np.where(first.dayofweek > 4, 7 - first.dayofweek, 0)
+    forward = np.where(first.day_of_week > 4, 7 - first.day_of_week, 0)
     if (days == first + pd.to_timedelta(forward, unit="D")).all():
         return "BS"
-    backward = np.maximum(last.dayofweek - 4, 0)
+    backward = np.maximum(last.day_of_week - 4, 0)
     if (days == last - pd.to_timedelta(backward, unit="D")).all():
         return "BE"
     return None

@@ -74,8 +74,16 @@ def _refuse_empty_series(rows: FlatRows) -> None:
 def _gaps(rows: FlatRows, steps: Ints) -> str:
     """Says like: 2 gaps (first: 3 after series 'a' at ...)."""
     places = np.flatnonzero(steps > 1)
-    shown = ", ".join(f"{int(steps[row]) - 1} after {rows.place(int(row))}" for row in places[:3])
+    shown = ", ".join(
+        f"{int(steps[row]) - 1} after {rows.place(row)}" for row in _first_places(rows, places)
+    )
     return f"{len(places)} gap{'s' * (len(places) > 1)} (first: {shown})"
+
+
+def _first_places(rows: FlatRows, places: Ints, limit: int = 3) -> list[int]:
+    """The first rows with different stamps: a wide file misses one stamp in all its series."""
+    _, first = np.unique(rows.stamps[places], return_index=True)
+    return [int(places[at]) for at in first[:limit]]
 
 
 def _report(rows: FlatRows, steps: Ints, unknown: np.ndarray) -> str:
@@ -83,7 +91,7 @@ def _report(rows: FlatRows, steps: Ints, unknown: np.ndarray) -> str:
     if unknown.any():
         places = np.flatnonzero(unknown)
         series = len(np.unique(rows.series[places]))
-        shown = ", ".join(rows.place(int(row)) for row in places[:3])
+        shown = ", ".join(rows.place(row) for row in _first_places(rows, places))
         parts.append(
             f"{len(places)} missing values in {series} of {len(rows.ids)} series (first: {shown})"
         )

@@ -15,7 +15,7 @@ from .rows import Floats, name_some
 __all__ = ["Scaling"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scaling:
     """Per series: scaled = (value − mean) / sd.
 

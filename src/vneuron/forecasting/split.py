@@ -28,7 +28,7 @@ class RowRange(NamedTuple):
         return self.stop - self.first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """Where the targets of training, validation and test windows lie.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,7 +59,7 @@ def read_stamps(column: nw.Series[Any], name: str) -> tuple[Ints, TimeKind]:
     if dtype.is_float():
         return _whole_numbers(column.to_numpy(), name), TimeKind("integer")
     if isinstance(dtype, nw.Date):
-        return _nanoseconds(column.cast(nw.Datetime("us")).to_numpy(), name), TimeKind("date")
+        return _nanoseconds(column.cast(nw.Datetime("us")).to_numpy(), name), TimeKind("date", "us")
     if isinstance(dtype, nw.Datetime):
         zone = dtype.time_zone
         utc = column if zone is None else column.dt.convert_time_zone("UTC")
@@ -68,7 +69,7 @@ def read_stamps(column: nw.Series[Any], name: str) -> tuple[Ints, TimeKind]:
     if isinstance(dtype, nw.String | nw.Object | nw.Categorical):
         # Datetime objects become ISO text, so that mixed zones are seen in one place.
         texts = pd.Series([str(item) for item in column.to_list()], dtype="str")
-        dates, zone = parse_dates(texts)
+        dates, zone = parse_dates(texts, _frame_row)
         if dates.hasnans:
             row = int(np.argmax(dates.isna()))
             raise DataError(
@@ -105,7 +106,13 @@ def _nanoseconds(stamps: np.ndarray, name: str) -> Ints:
         ) from None
 
 
-def parse_dates(texts: pd.Series[str]) -> tuple[pd.DatetimeIndex, str | None]:
+def _frame_row(row: int) -> str:
+    return f"row {row}, counted from 0"
+
+
+def parse_dates(
+    texts: pd.Series[str], where: Callable[[int], str] = _frame_row
+) -> tuple[pd.DatetimeIndex, str | None]:
     """Dates from text, with one format for the whole column.
 
     Where day-first and month-first both read every row, the order that gives the more even
@@ -113,6 +120,7 @@ def parse_dates(texts: pd.Series[str]) -> tuple[pd.DatetimeIndex, str | None]:
 
     Args:
         texts: [rows] of text.
+        where: names a row in messages.
 
     Returns:
         The dates, in UTC where the text names an offset, NaT where a row cannot be read; and
@@ -126,7 +134,7 @@ def parse_dates(texts: pd.Series[str]) -> tuple[pd.DatetimeIndex, str | None]:
         [2, 2, 2]
     """
     texts = texts.str.strip()
-    zone = _one_offset(texts)
+    zone = _one_offset(texts, where)
     best, best_score = pd.DatetimeIndex([pd.NaT] * len(texts)), (-1, -np.inf)
     for date_format in _formats(texts):
         parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=zone is not None)
@@ -153,15 +161,15 @@ def _reads(text: str, date_format: str) -> bool:
     return bool(pd.notna(pd.to_datetime(text, format=date_format, errors="coerce")))
 
 
-def _one_offset(texts: pd.Series[str]) -> str | None:
+def _one_offset(texts: pd.Series[str], where: Callable[[int], str]) -> str | None:
     """The offset from UTC that all texts share."""
     offsets = texts.str.extract(OFFSET, expand=False).str.upper().fillna("")
     found = offsets.unique()
     if len(found) > 1:
         row = int(np.argmax((offsets != offsets.iloc[0]).to_numpy()))
         raise DataError(
-            f"mixed time zones: {texts.iloc[0]!r} and {texts.iloc[row]!r} (row {row}, counted from "
-            "0) have different offsets from UTC: write all stamps in UTC, or in one time zone"
+            f"mixed time zones: {texts.iloc[0]!r} and {texts.iloc[row]!r} ({where(row)}) have "
+            "different offsets from UTC: write all stamps in UTC, or in one time zone"
         )
     if len(found) == 0 or not found[0]:
         return None
@@ -193,7 +201,9 @@ def native_stamps(times: np.ndarray, kind: TimeKind, backend: str) -> Any:
         stamps = stamps.cast(pl.Datetime("ms" if kind.unit == "s" else kind.unit))
         if kind.zone is None:
             return stamps
-        return stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(kind.zone)
+        # Polars knows places, not plain offsets such as UTC+02:00, which only text can bring here.
+        zone = "UTC" if kind.zone.startswith("UTC") else kind.zone
+        return stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     index = pd.DatetimeIndex(times).as_unit(kind.unit)
     return pd.Series(index if kind.zone is None else index.tz_localize("UTC").tz_convert(kind.zone))
 

@@ -36,7 +36,7 @@ class WindowBatch(NamedTuple):
     target_observed: Tensor | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FlatSeries:
     """All series, scaled, end to end in one tensor that every set of windows shares.
 
@@ -87,7 +87,7 @@ def flatten(panel: Panel, scaling: Scaling) -> FlatSeries:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Windows:
     """Windows over a flat tensor; each is only its start.
 
@@ -235,7 +235,8 @@ def last_windows(flat: FlatSeries, input_size: int, *, pad: bool = False) -> Win
         pad: fill a shorter series on the left with its first value, marked as not observed.
 
     Raises:
-        DataError: a series is shorter than ``input_size`` and ``pad`` is false.
+        DataError: a series is shorter than ``input_size`` and ``pad`` is false, or has no known
+            value in its last ``input_size`` rows.
     """
     check_window(input_size, 1)
     lengths = np.diff(flat.offsets)
@@ -247,6 +248,18 @@ def last_windows(flat: FlatSeries, input_size: int, *, pad: bool = False) -> Win
             f"{input_size} (input_size); {int(short.sum())} of {len(lengths)} series are too "
             "short: give more history, or set missing to mask to pad it as unobserved"
         )
+    if flat.observed is not None:
+        seen = np.concatenate([[0], np.cumsum(flat.observed.cpu().numpy())])
+        known = (
+            seen[flat.offsets[1:]]
+            - seen[np.maximum(flat.offsets[1:] - input_size, flat.offsets[:-1])]
+        )
+        if (known == 0).any():
+            name = flat.ids[int(np.argmin(known))]
+            raise DataError(
+                f"series {name!r} has no known value in its last {input_size} rows (input_size; "
+                f"{int((known == 0).sum())} such series): give newer values, or drop it"
+            )
     device = flat.values.device
     starts = torch.from_numpy(flat.offsets[1:] - input_size).to(device)
     series = torch.arange(len(lengths), device=device)

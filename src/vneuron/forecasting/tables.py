@@ -1,0 +1,238 @@
+"""A file of series, long or wide, as a panel, with the guesses made on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from .columns import factorise
+from .errors import DataError
+from .frame import Panel
+from .rows import Floats, name_some
+from .stamps import TimeKind
+from .table_source import TableSource, read_source
+from .time_column import choose_time_column, read_time_column, require_columns
+from .treatment import Treatment
+
+__all__ = ["Table", "read_table"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A file read.
+
+    Attributes:
+        path: the file.
+        kind: "long" (columns unique_id, ds, y) or "wide" (a time column, a column a series).
+        time_col: name of the time column; None where rows are numbered instead.
+        target: columns that hold the values: one if long, one per series if wide.
+        panel: the series.
+        guesses: what was assumed about the file, one sentence each.
+    """
+
+    path: Path
+    kind: str
+    time_col: str | None
+    target: tuple[str, ...]
+    panel: Panel
+    guesses: tuple[str, ...]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The long pandas frame unique_id, ds, y: sorted, regular, gaps treated."""
+        frame: pd.DataFrame = self.panel.to_frame()
+        return frame
+
+    @property
+    def freq(self) -> str | int:
+        """The frequency, named or guessed."""
+        return self.panel.freq
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The guesses, then what was done to the data."""
+        return (*self.guesses, *self.panel.notes)
+
+
+def read_table(
+    path: str | Path,
+    *,
+    time_col: str | None = None,
+    target: str | Sequence[str] | None = None,
+    freq: str | int | None = None,
+    missing: str = "error",
+    duplicates: str = "error",
+    exogenous: str = "error",
+    delimiter: str | None = None,
+) -> Table:
+    """Reads CSV (also .gz) or Parquet.
+
+    A file with columns unique_id, ds, y is long; any other is wide, one column a series.
+
+    Args:
+        path: the file.
+        time_col: the time column; guessed by name and content where None. A wide file without
+            one has its rows numbered from 0.
+        target: wide: the columns to take as series, all numeric ones where None; further ones
+            are left aside. Long: the column that stands for y.
+        freq: pandas offset alias or integer step; guessed where None.
+        missing: "error", "interpolate" or "mask", as ``Panel.from_frame``.
+        duplicates: "error", "first", "last" or "mean".
+        exogenous: further columns of a long file: "error" or "ignore".
+        delimiter: of a text file; a comma where None (a tab in .tsv).
+
+    Returns:
+        The table; ``table.panel`` and ``table.frame`` hold the series.
+
+    Raises:
+        DataError: in one line: file, line and column (or series and time), what is wrong, and
+            the cure.
+    """
+    try:
+        source = read_source(path, delimiter)
+        columns = source.columns.columns
+        wanted = (target,) if isinstance(target, str) else tuple(target or ())
+        require_columns(source, wanted, "target")
+        if time_col is not None:
+            require_columns(source, (time_col,), "time_col")
+        treatment = Treatment(freq, missing, duplicates)
+        if {"unique_id", time_col or "ds"} <= set(columns) and (wanted or "y" in columns):
+            return _read_long(source, time_col or "ds", wanted, exogenous, treatment)
+        return _read_wide(source, time_col, wanted, treatment)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _read_long(
+    source: TableSource,
+    time_col: str,
+    wanted: tuple[str, ...],
+    exogenous: str,
+    treatment: Treatment,
+) -> Table:
+    if len(wanted) > 1:
+        raise DataError(f"target names {name_some(wanted)} in a long file: give one value column")
+    value = wanted[0] if wanted else "y"
+    further = [str(name) for name in source.columns if name not in ("unique_id", time_col, value)]
+    if exogenous not in ("error", "ignore"):
+        raise DataError(f"exogenous is {exogenous!r}: give 'error' or 'ignore'")
+    if further and exogenous == "error":
+        raise DataError(
+            f"exogenous columns {name_some(further)}: no network here uses them; "
+            "drop them or set exogenous to ignore"
+        )
+    unnamed = source.columns["unique_id"].isin(["", None]).to_numpy()
+    if unnamed.any():
+        row = int(np.argmax(unnamed))
+        raise DataError(f"{source.where(row, 'unique_id')}: no id: fill or drop the row")
+    codes, id_values, ids = factorise(nw.from_native(source.columns["unique_id"], series_only=True))
+    stamps, kind = read_time_column(source, time_col)
+    values = _numbers(source, value)
+    panel = Panel.from_arrays(ids, id_values, codes, stamps, kind, values, treatment)
+    guesses = [f"long file: {len(ids)} series, times in {time_col!r}, values in {value!r}"]
+    if further:
+        guesses.append(f"columns {name_some(further)} ignored")
+    guesses.append(_span(panel, treatment.freq))
+    return Table(source.path, "long", time_col, (value,), panel, tuple(guesses))
+
+
+def _read_wide(
+    source: TableSource, time_col: str | None, wanted: tuple[str, ...], treatment: Treatment
+) -> Table:
+    guesses = []
+    given, time_col = time_col, time_col or choose_time_column(source)
+    if time_col in wanted:
+        raise DataError(f"target names the time column {time_col!r}: name value columns")
+    count = len(source.columns)
+    if time_col is None:
+        stamps, kind = np.arange(count, dtype=np.int64), TimeKind("integer")
+        guesses.append("wide file without a time column: rows are numbered from 0")
+    else:
+        stamps, kind = read_time_column(source, time_col)
+        guesses.append(f"wide file: times in {time_col!r}" + (" (guessed)" if not given else ""))
+    others = [str(name) for name in source.columns if name != time_col]
+    target, left = _series_columns(source, others, wanted)
+    values = np.concatenate([_numbers(source, name) for name in target])
+    codes = np.repeat(np.arange(len(target), dtype=np.int64), count)
+    ids = nw.from_native(pd.Series(target, dtype="str"), series_only=True)
+    panel = Panel.from_arrays(
+        target, ids, codes, np.tile(stamps, len(target)), kind, values, treatment
+    )
+    guesses.append(f"{len(target)} series: {name_some(target, 8)}")
+    if left:
+        guesses.append(f"columns {name_some(left)} are not used")
+    guesses.append(_span(panel, treatment.freq))
+    return Table(source.path, "wide", time_col, target, panel, tuple(guesses))
+
+
+def _series_columns(
+    source: TableSource, others: list[str], wanted: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[str]]:
+    """The columns to take as series, and those left aside."""
+    if wanted:
+        return wanted, [name for name in others if name not in wanted]
+    counters = [name for name in others if name.startswith("Unnamed: ") and _counts(source, name)]
+    taken = [name for name in others if name not in counters]
+    words = [name for name in taken if not _mostly_numbers(source.columns[name])]
+    if words:
+        raise DataError(
+            f"columns {name_some(words)} hold text or true/false, not numbers: drop them, or name "
+            "the series with target (a long file needs the columns unique_id, ds, y)"
+        )
+    if not taken:
+        raise DataError("no column of numbers beside the time column: give one column per series")
+    return tuple(taken), counters
+
+
+def _counts(source: TableSource, name: str) -> bool:
+    """Whether an unnamed column only numbers the rows, as pandas writes its index."""
+    column = source.columns[name]
+    return bool((column == np.arange(len(column))).all())
+
+
+def _mostly_numbers(column: pd.Series[Any]) -> bool:
+    if pd.api.types.is_bool_dtype(column):
+        return False
+    if pd.api.types.is_numeric_dtype(column):
+        return True
+    numbers = pd.to_numeric(column.astype("str"), errors="coerce")
+    return int(numbers.notna().sum()) >= max(1, int(column.notna().sum()) / 2)
+
+
+def _numbers(source: TableSource, name: str) -> Floats:
+    """A column as float64, NaN where a cell is empty."""
+    column = source.columns[name]
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    texts = column.astype("str")
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = np.isnan(numbers) & column.notna().to_numpy()
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataError(
+            f"{source.where(row, name)}: {texts[row]!r} is not a number "
+            f"({int(bad.sum())} such cells): correct it, or leave the cell empty and set missing"
+        )
+    return numbers
+
+
+def _span(panel: Panel, freq: str | int | None) -> str:
+    rows = panel.as_rows()
+    lengths = panel.lengths
+    first, last = int(np.argmin(rows.stamps)), int(np.argmax(rows.stamps))
+    size = (
+        f"{lengths.min()}"
+        if lengths.min() == lengths.max()
+        else f"{lengths.min()} to {lengths.max()}"
+    )
+    guessed = " (guessed)" if freq is None else ""
+    return (
+        f"frequency {panel.freq}{guessed}, {size} rows a series, "
+        f"from {rows.stamp(first)} to {rows.stamp(last)}"
+    )
