@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format types docs-test check clean
+.PHONY: help demo test test-all lint format types docs docs-test check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ help: ## list the targets
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; ok = (3, 11) <= v[:2] <= (3, 13); \
 	ok or sys.exit("vneuron needs Python 3.11 to 3.13, but $(PYTHON) is %d.%d: choose another with make PYTHON=python3.11 ..." % v[:2])'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
@@ -28,6 +28,10 @@ $(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,polars,test,dev]'
 	@touch $@ $(VENV)/.ready-demo
+
+$(VENV)/.ready-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
 
 demo: $(VENV)/.ready-demo ## fit, forecast and report on real data that ships in a dependency
 	$(BIN)/vneuron demo
@@ -51,6 +55,9 @@ types: $(VENV)/.ready-dev ## mypy, strict, on src
 
 docs-test: $(VENV)/.ready-dev ## run the examples in README.md, CONTRIBUTING.md and docs/
 	$(BIN)/pytest -q -n $(WORKERS) tests/docs
+
+docs: $(VENV)/.ready-docs ## the pages as a site in site/
+	$(BIN)/mkdocs build --strict --quiet
 
 check: test lint types docs-test ## what continuous integration runs
 
