@@ -98,7 +98,11 @@ class AbstractUnit(nn.Module, ABC):
         activity: Activity = "mean",
     ) -> None:
         super().__init__()
-        for label, size in (("in_features", in_features), ("units", units), ("k", latent_dim)):
+        for label, size in (
+            ("in_features", in_features),
+            ("units", units),
+            ("latent_dim", latent_dim),
+        ):
             if size < 1:
                 raise ValueError(f"{label} is {size}, expected at least 1.")
         check_activity(activity)
