@@ -65,10 +65,8 @@ def _fixed(step: int, local: Ints, zone: str | None) -> Frequency:
         if len(weekdays) == 1:
             day = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")[int(weekdays[0])]
             return parse_frequency(f"W-{day}", False, zone)
-    for unit, length in FIXED_UNITS:
-        count = step // length
-        if step % length == 0:
-            break
+    unit, length = next(pair for pair in FIXED_UNITS if step % pair[1] == 0)
+    count = step // length
     return parse_frequency(unit if count == 1 else f"{count}{unit}", False, zone)
 
 
@@ -89,16 +87,16 @@ def _calendar(local: Ints, inner: np.ndarray, zone: str | None) -> Frequency | N
         return None
     index = pd.DatetimeIndex(local.view("datetime64[ns]"))
     months = (index.year * 12 + index.month - 1).to_numpy().astype(np.int64)
-    return parse_frequency(
-        _month_alias(kind, months, _most_common(np.diff(months)[inner])), False, zone
-    )
+    count = _most_common(np.diff(months)[inner])
+    return parse_frequency(_month_alias(kind, months, count), False, zone)
 
 
 def _edge_of_month(days: pd.DatetimeIndex) -> str | None:
     """The edge of the month that all days lie on: S(tart), E(nd), or BS, BE on business days."""
     if (days.day == 1).all():
         return "S"
-    if days.is_month_end.all():
+    # is_month_end would answer for business days where pandas has inferred their frequency.
+    if ((days + pd.Timedelta(days=1)).day == 1).all():
         return "E"
     month = days.to_period("M")
     first, last = month.start_time, month.end_time.normalize()

@@ -60,6 +60,10 @@ def read_stamps(column: nw.Series[Any], name: str) -> tuple[Ints, TimeKind]:
         return _whole_numbers(column.to_numpy(), name), TimeKind("integer")
     if isinstance(dtype, nw.Date):
         return _nanoseconds(column.cast(nw.Datetime("us")).to_numpy(), name), TimeKind("date", "us")
+    native = column.to_native()
+    # Narwhals 2.29 does not know every zone of pandas (America/New_York), so pandas reads its own.
+    if column.implementation.is_pandas() and pd.api.types.is_datetime64_any_dtype(native):
+        return _pandas_stamps(native, name)
     if isinstance(dtype, nw.Datetime):
         zone = dtype.time_zone
         utc = column if zone is None else column.dt.convert_time_zone("UTC")
@@ -80,9 +84,24 @@ def read_stamps(column: nw.Series[Any], name: str) -> tuple[Ints, TimeKind]:
             )
         return _nanoseconds(dates.to_numpy(), name), TimeKind("datetime", "us", zone)
     raise DataError(
-        f"column {name!r} holds {dtype} (in a {type(column.to_native()).__module__} frame), "
+        f"column {name!r} holds {dtype if dtype != nw.Unknown else native.dtype}, "
         "not times: give dates, datetimes or integers"
     )
+
+
+def _pandas_stamps(native: pd.Series[Any], name: str) -> tuple[Ints, TimeKind]:
+    index = pd.DatetimeIndex(native)
+    zone = None if index.tz is None else str(index.tz)
+    if zone is not None:
+        try:
+            pd.Timestamp(0, tz=zone)
+        except (ValueError, KeyError, OSError):
+            raise DataError(
+                f"the time zone of column {name!r} ({zone}) has no plain name: "
+                "use dt.tz_convert with a name such as 'Europe/Berlin'"
+            ) from None
+        index = index.tz_convert("UTC").tz_localize(None)
+    return _nanoseconds(index.to_numpy(), name), TimeKind("datetime", index.unit, zone)
 
 
 def _whole_numbers(numbers: np.ndarray, name: str) -> Ints:
