@@ -1,0 +1,93 @@
+"""Where a run comes from, and how to make it again."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from .contents import Contents
+
+__all__ = ["configuration", "data_facts", "reproduce", "state_sentence"]
+
+
+def data_facts(data: Mapping[str, Any], model: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Label and value of what there is to say about the data; unknown facts are left out."""
+    series = data.get("series") or []
+    facts = [
+        ("series", f"{len(series):,}" if series else None),
+        ("rows", _count(data.get("rows"))),
+        ("frequency", data.get("freq")),
+        ("horizon", _steps(model.get("horizon"))),
+        ("context", _steps(model.get("input_size"))),
+        ("training rows", _count(data.get("train_size"))),
+        ("validation rows", _count(data.get("val_size"))),
+        ("test rows", _count(data.get("test_size"))),
+    ]
+    return [(name, str(value)) for name, value in facts if value is not None]
+
+
+def _count(value: object) -> str | None:
+    return f"{value:,}" if isinstance(value, int) else None if value is None else str(value)
+
+
+def _steps(value: object) -> str | None:
+    return None if value is None else f"{value} steps"
+
+
+def configuration(contents: Contents) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Groups of settings as text, long lists shortened."""
+    run = {
+        "folder": str(contents.path),
+        "vneuron": contents.config.get("vneuron"),
+        "created": contents.config.get("created"),
+        "seed": contents.config.get("seed"),
+    }
+    seconds = {f"seconds, {k}": v for k, v in (contents.metrics.get("seconds") or {}).items()}
+    windows = {"test windows": contents.metrics.get("windows")}
+    data = {k: v for k, v in contents.data.items() if k not in ("scaling", "notes")}
+    groups = [("Run", run | seconds | windows), ("Model", contents.model), ("Data", data)]
+    return [
+        (name, [(str(k), _short(v)) for k, v in group.items() if v is not None])
+        for name, group in groups
+    ]
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list) and len(value) > 12:
+        return f"{', '.join(map(str, value[:10]))}, … ({len(value):,} in all)"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def reproduce(contents: Contents) -> tuple[str, str]:
+    """How to make the run again: the language, "shell" or "python", and the code.
+
+    A run from the command line has its arguments in `config.json` under "command"; else the
+    forecaster's own arguments are given, which name everything but the frame.
+    """
+    command = contents.config.get("command")
+    if isinstance(command, list) and command:
+        return "shell", shlex.join(str(word) for word in command)
+    sizes = {k: contents.data.get(k) for k in ("val_size", "test_size")}
+    fit = "".join(f", {k}={v!r}" for k, v in sizes.items() if v is not None)
+    arguments = "".join(f"\n    {k}={v!r}," for k, v in contents.model.items())
+    frame = "# df: the long frame of this run (unique_id, ds, y)"
+    if contents.data.get("path"):
+        frame += f", from {str(contents.data['path'])!r}"
+    return "python", (
+        f"import vneuron as vn\n\n{frame}\n"
+        f"forecaster = vn.EVEForecaster({arguments}\n)\nforecaster.fit(df{fit})"
+    )
+
+
+def state_sentence(contents: Contents) -> str | None:
+    """A warning where the run did not come to its end; None where it did."""
+    if contents.last("interrupted") is not None and contents.last("end") is None:
+        return (
+            "This run was interrupted. The page shows what had been written by then; resume it to "
+            "complete it."
+        )
+    if contents.last("end") is None:
+        return "This run has not reached its end: it is still going, or was killed."
+    return None

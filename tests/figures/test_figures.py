@@ -1,0 +1,170 @@
+"""Figures show the numbers they were given, and names cannot smuggle markup into them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vneuron.figures.fan import fan_chart, interval_levels, path_columns
+from vneuron.figures.heat_map import unit_heat_map
+from vneuron.figures.layer_lines import layer_lines
+from vneuron.figures.pit import pit_histogram
+from vneuron.figures.reliability import reliability_curve
+from vneuron.figures.style import model_colors, translucent
+from vneuron.figures.training_curves import training_curves
+
+HISTORY, HORIZON = 6, 4
+
+
+@pytest.fixture
+def window():
+    rows = HISTORY + HORIZON
+    future = np.arange(rows) >= HISTORY
+    mean = np.where(future, np.arange(rows, dtype=float), np.nan)
+    frame = pd.DataFrame(
+        {
+            "ds": pd.date_range("2024-01-01", periods=rows, freq="h"),
+            "y": np.arange(rows) + 0.5,
+            "EVE": mean,
+        }
+    )
+    for level, width in ((80, 1.0), (95, 2.0), (50, 0.5)):
+        frame[f"EVE-lo-{level}"] = mean - width
+        frame[f"EVE-hi-{level}"] = mean + width
+    for path in (1, 2, 10):
+        frame[f"EVE-path-{path}"] = mean + path
+    return frame
+
+
+def trace(figure, name):
+    (found,) = [t for t in figure.data if t.name == name and t.showlegend is not False]
+    return found
+
+
+def numbers(values):
+    return np.asarray(values, dtype=float)
+
+
+def test_column_readers(window):
+    assert interval_levels(window.columns, "EVE") == ["95", "80", "50"]
+    assert interval_levels(window.columns, "other") == []
+    assert interval_levels(pd.Index(["EVE-lo-80", "EVE-lo-99.5", "EVE-hi-99.5"]), "EVE") == ["99.5"]
+    assert path_columns(window.columns, "EVE") == ["EVE-path-1", "EVE-path-2", "EVE-path-10"]
+
+
+def test_fan_nests_intervals_and_keeps_every_number(window):
+    figure = fan_chart(window)
+    names = [t.name for t in figure.data if t.showlegend is not False]
+    assert names == ["95%", "80%", "50%", "sample paths", "one path", "mean", "observed"]
+    bounds = figure.data[:6]
+    assert [t.fill for t in bounds] == [None, "tonexty"] * 3
+    for low, high in zip(bounds[::2], bounds[1::2], strict=True):
+        assert low.meta["columns"][0].replace("-lo-", "-hi-") == high.meta["columns"][0]
+        np.testing.assert_array_equal(numbers(low.y), window[low.meta["columns"][0]])
+        np.testing.assert_array_equal(numbers(high.y), window[high.meta["columns"][0]])
+    np.testing.assert_array_equal(numbers(trace(figure, "mean").y), window["EVE"])
+    np.testing.assert_array_equal(numbers(trace(figure, "observed").y), window["y"])
+
+
+def test_fan_paths_are_separated_by_gaps(window):
+    paths = trace(fan_chart(window), "sample paths")
+    y = numbers(paths.y).reshape(3, -1)
+    assert np.isnan(y[:, -1]).all()
+    np.testing.assert_array_equal(y[2, :-1], window["EVE-path-10"])
+    assert len(paths.x) == len(paths.y)
+
+
+def test_fan_limits_history_but_not_the_forecast(window):
+    shown = trace(fan_chart(window, history=2), "observed")
+    np.testing.assert_array_equal(numbers(shown.y), window["y"].iloc[HISTORY - 2 :])
+    assert len(trace(fan_chart(window[["ds", "y"]], history=2), "observed").y) == 2
+
+
+def test_fan_of_little_is_little(window):
+    assert [t.name for t in fan_chart(window[["ds", "EVE"]]).data] == ["mean"]
+    assert len(fan_chart(window[["ds"]]).data) == 0
+    with pytest.raises(ValueError, match="'ds' among them"):
+        fan_chart(window.drop(columns="ds"))
+
+
+def test_reliability_keeps_gaps_and_the_ideal():
+    figure = reliability_curve({"EVE": ([0.1, 0.5], [0.2, None]), "b": ([0.1], [0.1])})
+    assert trace(figure, "EVE").y == (0.2, None)
+    assert trace(figure, "ideal").x == trace(figure, "ideal").y == (0, 1)
+
+
+def test_pit_bins_fill_the_unit_interval():
+    bars = pit_histogram([0.1, 0.2, 0.3, 0.4]).data[0]
+    np.testing.assert_allclose(numbers(bars.x), [0.125, 0.375, 0.625, 0.875])
+    with pytest.raises(ValueError, match="0 bins"):
+        pit_histogram([])
+
+
+@pytest.fixture
+def vitals():
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product(
+        [["a", "b"], range(1, 5), range(10)], names=["layer", "epoch", "unit"]
+    )
+    frame = index.to_frame(index=False)
+    return frame.assign(kl=rng.gamma(1, 1, len(frame)), alive=rng.random(len(frame)) < 0.5)
+
+
+def test_layer_lines_are_medians_and_shares(vitals):
+    figure = layer_lines(vitals, "kl")
+    expected = [np.median(vitals.query("layer == 'b' and epoch == @e")["kl"]) for e in range(1, 5)]
+    np.testing.assert_allclose(numbers(trace(figure, "b").y), expected)
+    low, high = figure.data[0], figure.data[1]
+    assert (numbers(low.y) <= numbers(high.y)).all()
+    share = trace(layer_lines(vitals, "alive"), "a")
+    expected = [vitals.query("layer == 'a' and epoch == @e")["alive"].mean() for e in range(1, 5)]
+    np.testing.assert_allclose(numbers(share.y), expected)
+    with pytest.raises(ValueError, match="no column 'use'"):
+        layer_lines(vitals, "use")
+
+
+def test_heat_map_rows_are_units_by_their_last_value(vitals):
+    one = vitals[vitals["layer"] == "a"].copy()
+    one.loc[one["epoch"] == 2, "kl"] = np.nan
+    one.loc[(one["epoch"] == 4) & (one["unit"] == 3), "kl"] = np.nan
+    heat = unit_heat_map(one, "kl").data[0]
+    assert list(heat.x) == [1, 3, 4]
+    wide = one.pivot_table(index="unit", columns="epoch", values="kl")
+    for row, unit in zip(heat.z, [int(name) for name in heat.customdata[:, 0]], strict=True):
+        np.testing.assert_allclose(row, wide.loc[unit].to_numpy(), rtol=1e-6)
+    last = wide.ffill(axis=1)[4]
+    assert [int(name) for name in heat.customdata[:, 0]] == list(last.sort_values().index)
+    with pytest.raises(ValueError, match="no column 'use'"):
+        unit_heat_map(one, "use")
+
+
+def test_training_curves_mark_the_lowest_known():
+    figure = training_curves({"EVE": ([1, 2, 3], [None, 0.2, 0.3])}, title="nll", mark_lowest=True)
+    assert figure.data[1].x == (2,)
+    figure = training_curves({"EVE": ([1], [None])}, title="nll", mark_lowest=True)
+    assert len(figure.data) == 1
+
+
+def test_names_are_text_not_markup(vitals):
+    bad = '<a href="https://x.y">b</a>'
+    figures = [
+        reliability_curve({bad: ([0.5], [0.5])}),
+        training_curves({bad: ([1], [1.0])}, title="loss"),
+        layer_lines(vitals.assign(layer=bad), "kl"),
+        unit_heat_map(vitals[vitals["layer"] == "a"].assign(unit=bad), "kl"),
+    ]
+    for figure in figures:
+        assert "<a" not in figure.to_json().replace("\\u003c", "<")
+        assert "&lt;a" in figure.to_json().replace("\\u0026", "&")
+
+
+def test_figures_are_plain_json(window):
+    json.loads(fan_chart(window).to_json())
+
+
+def test_colors_are_stable_and_differ():
+    colors = model_colors(["EVE", "mine", "linear", "yours"])
+    assert model_colors(["yours", "EVE"])["EVE"] == colors["EVE"]
+    assert len(set(colors.values())) == 4
+    assert translucent("#000000", 1) == "rgba(0, 0, 0, 1)"
