@@ -1,0 +1,345 @@
+"""The training loop itself, as it runs in each process."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from ..controls import control_step
+from ..core import Info
+from ..objective import free_energy
+from .config import TrainingConfig
+from .interruption import Interruption
+from .journal import Journal
+from .launch import state_copy
+from .meter import Meter, Reading, unit_state
+from .order import ExampleOrder, mixed_seed
+from .outcome import StopReason, TrainingOutcome
+from .progress import AbstractProgress
+from .record import EpochRecord
+from .schedule import cosine
+from .state import Identity, TrainingState
+from .task import AbstractTask
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["OnEpoch", "Session"]
+
+OnEpoch = Callable[[EpochRecord], object]
+
+# How many steps may pass between two waits for the device.
+_READ_EVERY = 20
+
+
+class Session:
+    """One model's training in one process.
+
+    Args:
+        fabric: launched.
+        config: how to train.
+        task: what to train.
+        name: the model's name.
+        journal: where to write; None writes nothing.
+        progress: what to tell the person; silent on all processes but the first.
+        interruption: entered by the caller.
+        on_epoch: called after each epoch on the first process.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        config: TrainingConfig,
+        task: AbstractTask,
+        name: str,
+        journal: Journal | None,
+        progress: AbstractProgress,
+        interruption: Interruption,
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        self.fabric = fabric
+        self.config = config
+        self.task = task
+        self.name = name
+        self.journal = journal
+        self.progress = progress
+        self.interruption = interruption
+        self.on_epoch = on_epoch
+        self.state = TrainingState()
+        self.order = ExampleOrder(
+            task.examples,
+            config.batch_size,
+            world=fabric.world_size,
+            seed=config.seed,
+            min_steps=config.min_steps_per_epoch,
+            max_steps=config.max_steps_per_epoch,
+        )
+        self.identity = Identity(
+            {key: value for key, value in asdict(config).items() if key != "quiet"},
+            fabric.world_size,
+            task.examples,
+            task.score,
+        )
+        task.module.to(fabric.device)
+        self.optimizer = build_optimizer(task, config)
+        self.best = state_copy(task.module)
+
+    # -- beginning and end -----------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Go on from the last whole epoch, if there is one.
+
+        Raises:
+            ResumeError: the configuration, the data or the number of processes differs.
+        """
+        if self.journal is None or not self.journal.has_checkpoint:
+            return
+        module = self.task.module
+        if self.journal.has_best:
+            self.identity.check(self.journal.load_best(module)["identity"], self.journal.where)
+            self.best = state_copy(module)
+        progress = self.journal.load_last(module, self.optimizer)
+        self.state = TrainingState.from_progress(progress)
+
+    def run(self) -> TrainingOutcome:
+        """Train until there is a reason to stop; the module then holds the best weights."""
+        if self.state.reason is None:
+            self._began = time.monotonic() - self.state.seconds
+            self._began_cpu = time.process_time() - self.state.cpu_seconds
+            on_gpu = self.fabric.device.type == "cuda"
+            devices = [self.fabric.device] if on_gpu else []
+            try:
+                self._open()
+                with torch.random.fork_rng(devices):
+                    reason = self._epochs()
+                self._clock()
+                self.progress.close(f"{self.name}: {reason.message}")
+            finally:
+                self.progress.close()
+                if self.journal is not None:
+                    self.journal.close()
+        else:
+            reason = StopReason(self.state.reason)
+        self.task.module.load_state_dict(self.best)
+        self.task.module.eval()
+        return self._outcome(reason)
+
+    def _open(self) -> None:
+        module = self.task.module
+        compiled: nn.Module = torch.compile(module) if self.config.compile else module  # type: ignore[assignment]
+        self.module, self.stepper = self.fabric.setup(compiled, self.optimizer)
+        if self.journal is not None:
+            self.journal.open(self.state.epoch, self.state.events)
+        if self.state.epoch > 0:
+            self._event("resume", epoch=self.state.epoch, step=self.state.step)
+        else:
+            self._event(
+                "start",
+                epochs=self.config.epochs,
+                steps_per_epoch=self.order.steps,
+                batch_size=self.order.batch_size,
+                examples=self.task.examples,
+                processes=self.fabric.world_size,
+                device=self.fabric.device.type,
+                parameters=sum(p.numel() for p in module.parameters()),
+            )
+        self.progress.start(self.name, self.config.epochs, self.order.steps, self.state.step)
+
+    def _outcome(self, reason: StopReason) -> TrainingOutcome:
+        state = self.state
+        return TrainingOutcome(
+            best_score=state.best_score,
+            best_epoch=state.best_epoch,
+            epochs=state.epoch,
+            steps=state.step,
+            reason=reason,
+            seconds=state.seconds,
+            cpu_seconds=state.cpu_seconds,
+        )
+
+    def _clock(self) -> None:
+        self.state.seconds = time.monotonic() - self._began
+        self.state.cpu_seconds = time.process_time() - self._began_cpu
+
+    def _event(self, event: str, **fields: object) -> None:
+        if self.journal is not None:
+            self.journal.event(event, **fields)
+
+    # -- epochs ----------------------------------------------------------------------------
+
+    def _epochs(self) -> StopReason:
+        while True:
+            reading = self._train_epoch()
+            if reading.interrupted:
+                self._event("interrupted", epoch=self.state.epoch + 1)
+                return StopReason.INTERRUPTED
+            if not math.isfinite(reading["loss"]):
+                return self._diverge()
+            reason = self._finish_epoch(reading)
+            if reason is not None:
+                return reason
+
+    def _train_epoch(self) -> Reading:
+        """The steps of an epoch, or fewer if it is interrupted or diverges."""
+        epoch, world = self.state.epoch, self.fabric.world_size
+        # All draws of an epoch follow from its number, so resuming needs no random state.
+        torch.manual_seed(mixed_seed(self.config.seed, self.fabric.global_rank, epoch))
+        indices = self.order.epoch(epoch, self.fabric.global_rank)
+        if self.fabric.device.type == "cuda":
+            indices = indices.pin_memory()
+        meter = Meter()
+        self.module.train()
+        for step, chosen in enumerate(indices, start=1):
+            done = self.state.step + step
+            self._info = self._step(chosen, done - 1, meter)
+            # Alone, stop at once; with others, when all can agree to.
+            asked = world == 1 and self.interruption.requested
+            if asked or step % _READ_EVERY == 0 or step == self.order.steps:
+                reading = meter.read(self.interruption.requested)
+                kl, alive = unit_state(self.task.module)
+                self.progress.advance(
+                    epoch + 1, done, {"loss": reading["loss"], "kl": kl, "alive": alive}
+                )
+                if reading.interrupted or not math.isfinite(reading["loss"]):
+                    break
+        return reading
+
+    def _step(self, indices: Tensor, done: int, meter: Meter) -> Info:
+        """One optimiser step; nothing in it waits for the device."""
+        self._set_learning_rate(done)
+        batch = self.task.batch(indices, self.fabric.device)
+        nll, terms, penalty, logs = self.module(*batch)
+        loss = free_energy(nll, terms, penalty)
+        self.fabric.backward(loss)
+        if self.config.gradient_clip > 0:
+            self.fabric.clip_gradients(
+                self.module,
+                self.stepper,
+                max_norm=self.config.gradient_clip,
+                error_if_nonfinite=False,
+            )
+        self.stepper.step()
+        self.stepper.zero_grad()
+        info = control_step(self.task.module, terms)
+        meter.add(loss, nll, logs)
+        return info
+
+    def _set_learning_rate(self, done: int) -> None:
+        total = self.config.epochs * self.order.steps
+        rate = self.config.learning_rate * cosine(done, total, self.config.warmup_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["lr_scale"]
+
+    def _finish_epoch(self, reading: Reading) -> StopReason | None:
+        """Validate, write everything down, and say whether to stop."""
+        scores = self._validate()
+        score = scores[self.task.score]
+        if not math.isfinite(score):
+            return self._diverge()
+        state = self.state
+        state.epoch += 1
+        state.step += self.order.steps
+        best = state.judge(score)
+        self._clock()
+        reason = self._reason()
+        state.reason = None if reason is None else reason.value
+        if best:
+            self.best = state_copy(self.task.module)
+        record = self._record(reading, scores, best)
+        self._write(record, reason)
+        self.progress.epoch(record, self.task.score)
+        if self.on_epoch is not None and self.fabric.is_global_zero:
+            self.on_epoch(record)
+        return reason
+
+    def _reason(self) -> StopReason | None:
+        if self.state.epoch >= self.config.epochs:
+            return StopReason.COMPLETED
+        if 0 < self.config.patience <= self.state.stale:
+            return StopReason.EARLY_STOPPED
+        return None
+
+    def _diverge(self) -> StopReason:
+        self._event("stop", reason=StopReason.DIVERGED.value, epoch=self.state.epoch + 1)
+        return StopReason.DIVERGED
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """The first process's scores, everywhere, with the buffers that it wrote."""
+        module = self.task.module
+        module.eval()
+        scores: dict[str, float] = {}
+        if self.fabric.is_global_zero:
+            scores = self.task.validate(module)
+        if self.fabric.world_size > 1:
+            scores = self.fabric.broadcast(scores)
+            for buffer in module.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+        if self.task.score not in scores:
+            raise ValueError(
+                f"validate() returned {sorted(scores)}, expected the task's score "
+                f"{self.task.score!r} among them: return it, or name another in `score`."
+            )
+        return scores
+
+    def _record(self, reading: Reading, scores: dict[str, float], best: bool) -> EpochRecord:
+        kl, alive = unit_state(self.task.module)
+        means = dict(reading)
+        return EpochRecord(
+            model=self.name,
+            epoch=self.state.epoch,
+            step=self.state.step,
+            loss=means.pop("loss"),
+            nll=means.pop("nll"),
+            kl=kl,
+            alive=alive,
+            scores=scores,
+            best=best,
+            seconds=self.state.seconds,
+            logs=means,
+            controls=self._info.fetch(),
+        )
+
+    def _write(self, record: EpochRecord, reason: StopReason | None) -> None:
+        """Events and vitals first: what the checkpoint then says is on the disk, is."""
+        journal, state, module = self.journal, self.state, self.task.module
+        if journal is None or not self.fabric.is_global_zero:
+            return
+        vitals = self.task.vitals()
+        if vitals is not None:
+            journal.vitals(record.epoch, record.step, vitals)
+        journal.event("epoch", **{k: v for k, v in record.fields().items() if k != "model"})
+        if record.best:
+            journal.event("best", epoch=record.epoch, score=state.best_score)
+            journal.save_best(module, state.progress(self.identity))
+        if reason is not None:
+            journal.event("stop", reason=reason.value, epoch=record.epoch)
+        state.events = journal.position()
+        journal.save_last(module, self.optimizer, state.progress(self.identity))
+
+
+def build_optimizer(task: AbstractTask, config: TrainingConfig) -> AdamW:
+    """AdamW over a task's parameter groups, fused where torch can."""
+    groups: list[dict[str, Any]] = []
+    for group in task.parameter_groups():
+        unknown = sorted(group.keys() - {"params", "weight_decay", "lr_scale"})
+        if unknown:
+            raise ValueError(
+                f"a parameter group has {unknown}, expected only 'params', 'weight_decay' and "
+                "'lr_scale': the learning rate and its schedule are the trainer's."
+            )
+        own = {"weight_decay": 0.0, "lr_scale": 1.0, **group}
+        groups.append({**own, "params": list(own["params"])})
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    if not parameters:
+        raise ValueError("the task has no parameters, expected at least one to train.")
+    fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+    return AdamW(groups, lr=config.learning_rate, fused=fused)
