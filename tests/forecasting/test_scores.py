@@ -192,6 +192,8 @@ def test_tensors_are_scored_in_float64() -> None:
 def test_wrong_parameters_are_named() -> None:
     with pytest.raises(ValueError, match=r"found a scale of -1.*floor the predicted scale"):
         crps_gaussian(0.0, 0.0, [1.0, -1.0])
+    with pytest.raises(ValueError, match=r"found a scale of 0, expected every scale > 0"):
+        nll_student(0.0, 0.0, 0.0, 5.0)
     with pytest.raises(ValueError, match=r"found df = 1, expected df > 1"):
         crps_student(0.0, 0.0, 1.0, [3.0, 1.0])
     with pytest.raises(ValueError, match=r"found df = 0, expected df > 0"):

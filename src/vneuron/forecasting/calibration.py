@@ -155,8 +155,8 @@ class PitSummary:
         self._cells += _counts(pit, self._cells.size)
         pit = as_float64(pit).ravel()
         distance = np.abs(2.0 * pit[~np.isnan(pit)] - 1.0)
-        # A bound that was itself computed by a quantile function is hit to rounding only.
-        edges = self.levels[self._order] + 1e-12
+        # A value on a bound that a quantile function computed comes back to within 1e-11 only.
+        edges = self.levels[self._order] + 1e-9
         first = np.searchsorted(edges, distance, side="left")
         self._inside += np.bincount(first, minlength=self._inside.size)
 
