@@ -242,9 +242,14 @@ def test_interrupted_and_unfinished_runs_are_called_so(make_run, tmp_path):
     lines = (run.path / "events.jsonl").read_bytes().splitlines(keepends=True)
     (run.path / "events.jsonl").write_bytes(b"".join(lines[:-1]))
     assert "has not reached its end" in report(run.path).texts["top"]
-    with run.events() as events:
-        events.write("interrupted", epoch=2)
-    assert "This run was interrupted" in report(run.path).texts["top"]
+    for event, fields, words in (
+        ("interrupted", {"epoch": 2}, "This run was interrupted"),
+        ("resume", {"epoch": 1}, "has not reached its end"),
+        ("stop", {"reason": "diverged", "model": "twin"}, "Training diverged (twin)"),
+    ):
+        with run.events() as events:
+            events.write(event, **fields)
+        assert words in report(run.path).texts["top"]
 
 
 def test_use_never_measured(make_run, tmp_path):

@@ -373,13 +373,15 @@ def vitals(epoch, **changes):
     return row | {"alive": [True, True, False], "active": True, "verdict": "living"} | changes
 
 
-def test_vitals_grow_by_epoch_and_resume_at_one(tmp_path):
+def test_vitals_grow_by_epoch_and_take_old_rows_back(tmp_path):
     run = RunFolder.create(tmp_path)
     table = VitalsTable(run)
     for epoch in (1, 2, 3):
         table.append(vitals(epoch, kl=np.full(3, epoch)))
         table.save()
-    resumed = VitalsTable(run, last_epoch=2)
+    rows = run.read_parquet("vitals.parquet")
+    resumed = VitalsTable(run)
+    resumed.append(rows[rows["epoch"] <= 2])
     resumed.append(vitals(3, kl=np.full(3, 3)))
     resumed.save()
     pd.testing.assert_frame_equal(run.read_parquet("vitals.parquet"), table.frame())

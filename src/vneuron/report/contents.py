@@ -46,10 +46,6 @@ class Contents:
         """The part of the configuration about the model: the forecaster's arguments."""
         return self.config.get("model") or {}
 
-    def last(self, event: str) -> dict[str, Any] | None:
-        """The last event of a kind."""
-        return next((e for e in reversed(self.events) if e.get("event") == event), None)
-
 
 def read_contents(path: Path | str) -> Contents:
     """Read a run folder, checking it against its checksums.

@@ -7,6 +7,8 @@ from typing import Any
 
 from .contents import Contents
 
+_STAGES = ("start", "resume", "epoch", "interrupted", "stop", "end")
+
 __all__ = ["configuration", "data_facts", "reproduce", "state_sentence"]
 
 
@@ -82,12 +84,21 @@ def reproduce(contents: Contents) -> tuple[str, str]:
 
 
 def state_sentence(contents: Contents) -> str | None:
-    """A warning where the run did not come to its end; None where it did."""
-    if contents.last("interrupted") is not None and contents.last("end") is None:
+    """A warning where the run did not come to a good end; None where it did."""
+    told = [event for event in contents.events if event.get("event") in _STAGES]
+    stage = told[-1] if told else {}
+    diverged = [event for event in told if event.get("reason") == "diverged"]
+    if stage.get("event") == "interrupted":
         return (
             "This run was interrupted. The page shows what had been written by then; resume it to "
             "complete it."
         )
-    if contents.last("end") is None:
+    if stage.get("event") not in ("stop", "end"):
         return "This run has not reached its end: it is still going, or was killed."
+    if diverged:
+        names = ", ".join(dict.fromkeys(str(event.get("model", "EVE")) for event in diverged))
+        return (
+            f"Training diverged ({names}): the loss became infinite or NaN, and the best weights "
+            "before that were kept. Lower the learning rate, or look for extreme values."
+        )
     return None

@@ -38,10 +38,6 @@ class VitalsTable:
 
     Args:
         run: the run folder.
-        last_epoch: when resuming, keep the rows up to this epoch; None starts empty.
-
-    Raises:
-        RunFolderError: resuming, and the file is damaged.
 
     Example:
         >>> import tempfile
@@ -55,12 +51,9 @@ class VitalsTable:
         >>> place.cleanup()
     """
 
-    def __init__(self, run: RunFolder, last_epoch: int | None = None) -> None:
+    def __init__(self, run: RunFolder) -> None:
         self._run = run
         self._parts: list[pd.DataFrame] = []
-        if last_epoch is not None and run.exists("vitals.parquet"):
-            rows = run.read_parquet("vitals.parquet")
-            self._parts.append(rows[rows["epoch"] <= last_epoch])
 
     def append(self, columns: Mapping[str, Any]) -> None:
         """Add the rows of one layer at one epoch.
