@@ -1,0 +1,103 @@
+"""What a forecaster is told, validated as a whole before any data is read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from ..training.config import Device, Precision, TrainingConfig
+from ..units.gaussian import ScaleKind
+from .network import Likelihood
+from .normalisation import Location
+from .split import check_window
+
+NetworkKind: TypeAlias = Literal["trajectory"]
+ControlPreset: TypeAlias = Literal["none"]
+PriorKind: TypeAlias = Literal["standard", "learned"]
+LocationChoice: TypeAlias = Literal["auto"] | Location
+
+
+@dataclass(frozen=True)
+class ForecasterConfig:
+    """Everything that determines a fit, apart from the data; see `EVEForecaster` for each.
+
+    Raises:
+        ValueError: a value is out of range or unknown; the message names it and the choices.
+
+    Example:
+        >>> ForecasterConfig(horizon=24, input_size=96, control="tight")
+        Traceback (most recent call last):
+        ...
+        ValueError: control is 'tight', expected one of ('none',).
+    """
+
+    horizon: int
+    input_size: int
+    units: int = 32
+    latent_dim: int = 1
+    network: NetworkKind = "trajectory"
+    control: ControlPreset = "none"
+    scale: ScaleKind = "input"
+    prior: PriorKind = "standard"
+    beta: float = 0.1
+    likelihood: Likelihood = "student"
+    location: LocationChoice = "auto"
+    hidden: int = 256
+    dropout: float = 0.3
+    freq: str | int | None = None
+    missing: str = "error"
+    duplicates: str = "error"
+    exogenous: str = "error"
+    epochs: int = 8
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    patience: int = 3
+    device: Device = "auto"
+    devices: int = 1
+    precision: Precision = "32-true"
+    compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_window(self.input_size, self.horizon)
+        for name in ("units", "latent_dim", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout is {self.dropout}, expected a share from 0 to below 1.")
+        if not (math.isfinite(self.beta) and self.beta >= 0.0):
+            raise ValueError(f"beta is {self.beta}, expected a finite number, at least 0.")
+        choices: dict[str, tuple[Any, ...]] = {
+            "network": get_args(NetworkKind),
+            "control": get_args(ControlPreset),
+            "scale": get_args(ScaleKind),
+            "prior": get_args(PriorKind),
+            "likelihood": get_args(Likelihood),
+            "location": ("auto", *get_args(Location)),
+        }
+        for name, kinds in choices.items():
+            if getattr(self, name) not in kinds:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {kinds}.")
+        self.training(quiet=True)
+
+    def training(self, *, quiet: bool) -> TrainingConfig:
+        """How the network is trained."""
+        return TrainingConfig(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            # the loss is in nats per window: one nat per step at most moves the weights at once
+            gradient_clip=float(self.horizon),
+            patience=self.patience,
+            seed=self.seed,
+            device=self.device,
+            devices=self.devices,
+            precision=self.precision,
+            compile=self.compile,
+            quiet=quiet,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)

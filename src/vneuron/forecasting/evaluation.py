@@ -1,0 +1,145 @@
+"""One model's scores over a set of windows, in scaled and in raw units, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .metrics import MetricAccumulator
+from .path_scores import energy_score, energy_score_point, path_mean
+from .predictive import TrajectoryDistribution
+from .rows import Floats
+from .scaling import Scaling
+from .scores import (
+    absolute_error,
+    crps_point,
+    crps_student,
+    nll_student,
+    squared_error,
+)
+from .windows import WindowBatch, Windows
+
+Forecast = Callable[[WindowBatch], TrajectoryDistribution | Tensor]
+"""A model as evaluation sees it: windows in, distributions or bare paths [batch, H] out."""
+
+PATHS = 100
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        scores: metrics in training standard deviations of each series, and under "raw" the same
+            in the data's unit; None where the model defines no such score.
+        calibration: coverage by level for steps and for the path mean, and the PIT histogram.
+        windows: how many windows were scored.
+    """
+
+    scores: dict[str, Any]
+    calibration: dict[str, Any]
+    windows: int
+
+
+@torch.no_grad()
+def evaluate(
+    forecast: Forecast, windows: Windows, scaling: Scaling, *, joint: bool = True, seed: int = 0
+) -> Evaluation:
+    """Score a model on every window.
+
+    Args:
+        forecast: the model.
+        windows: what to forecast, scaled.
+        scaling: of the same series, for the raw units.
+        joint: whether the model speaks of whole paths; if not, joint scores are None.
+        seed: of the sample paths behind the energy score.
+    """
+    totals = _Totals(scaling, joint, torch.Generator().manual_seed(seed))
+    for batch in windows.batches(CHUNK):
+        totals.update(batch, forecast(batch))
+    return Evaluation(totals.scores(), totals.scaled.calibration(), len(windows))
+
+
+class _Totals:
+    """Running means in both units.
+
+    Raw scores follow from scaled ones window by window: y_raw = sd · y + mean multiplies an error
+    by sd and a density by 1/sd.
+    """
+
+    def __init__(self, scaling: Scaling, joint: bool, generator: torch.Generator) -> None:
+        self.scaled = MetricAccumulator()
+        self._raw = MetricAccumulator()
+        self._sd = scaling.sd
+        self._joint = joint
+        self._generator = generator
+
+    def update(self, batch: WindowBatch, path: TrajectoryDistribution | Tensor) -> None:
+        target = batch.target.double().cpu()
+        if batch.target_observed is not None:
+            target = target.masked_fill(~batch.target_observed.cpu(), torch.nan)
+        y, sd = target.numpy(), self._sd[batch.series.cpu().numpy()]
+        if isinstance(path, Tensor):
+            self._certain(y, sd, path.double().cpu().numpy())
+            return
+        self._steps(y, sd, path)
+        if self._joint:
+            self._paths(y, sd, batch, path)
+
+    def scores(self) -> dict[str, Any]:
+        scaled, raw = self.scaled.result(), self._raw.result()
+        for name in scaled:
+            if "coverage" in name:
+                raw[name] = scaled[name]
+        return {**scaled, "raw": raw}
+
+    def _certain(self, y: Floats, sd: Floats, path: Floats) -> None:
+        self._steps_of_point(y, sd, path)
+        self._error("crps", crps_point(y, path), sd)
+        self._error("path_crps", crps_point(path_mean(y), path_mean(path)), sd)
+        self._error("energy", energy_score_point(y, path), sd)
+
+    def _steps(self, y: Floats, sd: Floats, path: TrajectoryDistribution) -> None:
+        loc, scale = path.loc.double().cpu().numpy(), path.scale.double().cpu().numpy()
+        df = _degrees(path)
+        self._steps_of_point(y, sd, loc)
+        self._error("crps", crps_student(y, loc, scale, df), sd)
+        self._density("nll", nll_student(y, loc, scale, df), sd)
+        self.scaled.update_step_pit(y, loc, scale, df)
+
+    def _paths(
+        self, y: Floats, sd: Floats, batch: WindowBatch, path: TrajectoryDistribution
+    ) -> None:
+        steps = (~np.isnan(y)).sum(axis=1)
+        nats = path.joint_nll(batch.target, batch.target_observed).double().cpu().numpy()
+        self._density("joint_nll", nats / np.where(steps > 0, steps, np.nan), sd)
+        mean = torch.full((path.horizon,), 1.0 / path.horizon, device=path.loc.device)
+        loc, scale = (part.double().cpu().numpy() for part in path.linear(mean))
+        self._error("path_crps", crps_student(path_mean(y), loc, scale, _degrees(path)), sd)
+        self.scaled.update_path_pit(y, loc, scale, _degrees(path))
+        draws = path.sample(PATHS, self._generator).cpu().numpy()
+        self._error("energy", energy_score(y, draws), sd)
+
+    def _steps_of_point(self, y: Floats, sd: Floats, point: Floats) -> None:
+        squared = squared_error(y, point)
+        self.scaled.add("mse", squared)
+        self._raw.add("mse", squared * sd[:, None] ** 2)
+        self._error("mae", absolute_error(y, point), sd)
+
+    def _error(self, name: str, values: Floats, sd: Floats) -> None:
+        self.scaled.add(name, values)
+        self._raw.add(name, values * (sd[:, None] if values.ndim == 2 else sd))
+
+    def _density(self, name: str, values: Floats, sd: Floats) -> None:
+        self.scaled.add(name, values)
+        self._raw.add(name, values + np.log(sd[:, None] if values.ndim == 2 else sd))
+
+
+def _degrees(path: TrajectoryDistribution) -> float | None:
+    return None if path.df is None else float(path.df)

@@ -1,0 +1,114 @@
+"""The data of a fit, prepared: split, scaled, flattened, and cut into windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .config import ForecasterConfig
+from .errors import DataError
+from .frame import Panel
+from .normalisation import Location, choose_location
+from .rows import Ints
+from .scaling import Scaling
+from .split import RowRange, Size, Split
+from .windows import FlatSeries, Windows, flatten, windows_between
+
+LOCATION_WINDOWS = 4096
+
+
+@dataclass(frozen=True)
+class Material:
+    """What training needs of the data.
+
+    Attributes:
+        panel: the series, whole.
+        split: rows for training, validation and test.
+        scaling: by training rows.
+        flat: all rows, scaled.
+        train: windows wholly in the training rows.
+        validation: windows whose targets lie in the validation rows.
+        location: what windows are centred on.
+    """
+
+    panel: Panel
+    split: Split
+    scaling: Scaling
+    flat: FlatSeries
+    train: Windows
+    validation: Windows
+    location: Location
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the data, one sentence each."""
+        return (*self.panel.notes, *self.split.notes, *self.scaling.notes)
+
+    @property
+    def mask_inputs(self) -> bool:
+        """Whether a network has to be told which values are missing."""
+        return self.flat.observed is not None
+
+
+def prepare(
+    panel: Panel,
+    config: ForecasterConfig,
+    *,
+    train_size: Size = None,
+    val_size: Size = None,
+    test_size: Size = None,
+) -> Material:
+    """Split by target span, scale by training rows, cut into windows.
+
+    Raises:
+        DataError: a series is too short, or there is nothing to train or to validate on.
+    """
+    split = Split.of(
+        panel,
+        config.input_size,
+        config.horizon,
+        train_size=train_size,
+        val_size=val_size,
+        test_size=test_size,
+    )
+    scaling = Scaling.fit(panel, split.train.stop)
+    flat = flatten(panel, scaling)
+    train = windows_between(flat, split.train, config.input_size, config.horizon)
+    validation = windows_between(flat, split.val, config.input_size, config.horizon)
+    for name, windows in (("training", train), ("validation", validation)):
+        if not len(windows):
+            raise DataError(
+                f"no {name} window of input_size {config.input_size} + horizon {config.horizon} "
+                "holds a known value in context and target: give more rows, a validation part of "
+                "at least one horizon, or smaller sizes"
+            )
+    location = _location(train) if config.location == "auto" else config.location
+    return Material(panel, split, scaling, flat, train, validation, location)
+
+
+def _location(train: Windows) -> Location:
+    """Mean or last value, by what foretells the training targets better."""
+    some = torch.linspace(0, len(train) - 1, min(LOCATION_WINDOWS, len(train))).long()
+    batch = train.gather(some.to(train.starts.device))
+    target = batch.target
+    if batch.target_observed is not None:
+        target = target.masked_fill(~batch.target_observed, torch.nan)
+    return choose_location(batch.context, target)
+
+
+def rows_in_span(panel: Panel, first: Ints, last: Ints) -> RowRange:
+    """Rows of each series whose stamp lies between two of its own, both included.
+
+    Args:
+        panel: the series.
+        first: earliest stamp of each series, [series] int64 as `panel.times` viewed.
+        last: latest stamp.
+    """
+    times = panel.times.view(np.int64)
+    before = np.concatenate([[0], np.cumsum(times < first[panel.series])])
+    within = np.concatenate([[0], np.cumsum(times <= last[panel.series])])
+    low, high = panel.offsets[:-1], panel.offsets[1:]
+    start = before[high] - before[low]
+    return RowRange(start, np.maximum(within[high] - within[low], start))

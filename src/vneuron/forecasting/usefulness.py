@@ -1,0 +1,103 @@
+r"""What each unit is worth on held-out windows, in nats per window.
+
+*Use* is the rise of the joint NLL when a unit is silenced (s_j = 0, margins kept): what its
+column of W explains at all. *Dynamic use* is the rise when only its dependence on the window is
+taken away (s_j and µ_j frozen at their means): what the unit does that a fixed factor could not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..functional.leave_one_out import LeaveOneOut
+from ..functional.low_rank import Whitened
+from ..functional.student import joint_nll
+from .network import TrajectoryNetwork
+from .windows import WindowBatch
+
+
+class Usefulness(NamedTuple):
+    """Means over held-out windows, nats per window, [units] each.
+
+    Attributes:
+        use: rise of the joint NLL when the unit is silenced.
+        dynamic_use: rise when the unit is frozen at its mean.
+        outcome_information: model-implied information between unit and outcome.
+    """
+
+    use: Tensor
+    dynamic_use: Tensor
+    outcome_information: Tensor
+
+
+@torch.no_grad()
+def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Usefulness | None:
+    """Use, dynamic use and outcome information of every unit.
+
+    Windows with a missing target are left out.
+
+    Args:
+        network: in evaluation mode, with variational units.
+        batch: held-out windows; some hundreds tell units apart.
+
+    Returns:
+        None where there is nothing to measure: no variational units, or no complete window.
+    """
+    units, loading = network.units, network.loading
+    batch = batch.complete()
+    if units is None or loading is None or not len(batch.target):
+        return None
+    reading = network.read(batch.context, batch.context_observed)
+    if reading.latent is None:
+        return None
+    path = network.distribution(reading)
+    loc = reading.latent.loc.flatten(1)
+    held_out = _Windows(
+        residual=path.residual(batch.target),
+        df=path.df,
+        changed=LeaveOneOut(loading, reading.latent.scale.flatten(1), units.latent_dim),
+        loc=loc - loc.mean(0),
+        reader=network.mean_gain * network.mean_reader,
+        spread=reading.spread,
+    )
+    present = held_out.present(path.whiten(held_out.residual))
+    every = range(units.units)
+    return Usefulness(
+        use=torch.stack([held_out.silenced(unit) for unit in every]) - present,
+        dynamic_use=torch.stack([held_out.frozen(unit) for unit in every]) - present,
+        outcome_information=held_out.changed.outcome_information().mean(0),
+    )
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Held-out windows, read once; every unit is then changed in turn."""
+
+    residual: Tensor  # r, [batch, H]
+    df: Tensor | None
+    changed: LeaveOneOut
+    loc: Tensor  # µ about its mean over these windows, [batch, M]
+    reader: Tensor  # R, [H, M]
+    spread: Tensor  # τ, [batch, H]
+
+    def present(self, whitened: Whitened) -> Tensor:
+        """Mean NLL, up to the margins' scales, which are the same whatever unit is changed."""
+        steps = self.residual.new_full((), self.residual.shape[1])
+        return joint_nll(whitened.quadratic, 0.5 * whitened.logdet, steps, self.df).mean()
+
+    def silenced(self, unit: int) -> Tensor:
+        """The same without the unit's share of the dependence."""
+        none = self.residual.new_zeros(self.changed.latent_dim)
+        return self.present(self.changed.whiten(unit, self.residual, none))
+
+    def frozen(self, unit: int) -> Tensor:
+        """The same with the unit at its mean over these windows."""
+        k = self.changed.latent_dim
+        own = slice(unit * k, (unit + 1) * k)
+        residual = self.residual + self.loc[:, own] @ self.reader[:, own].T / self.spread
+        scale = self.changed.scale[:, own].mean(0)
+        return self.present(self.changed.whiten(unit, residual, scale))
