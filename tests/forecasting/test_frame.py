@@ -242,7 +242,7 @@ class TestDuplicates:
         panel = Panel.from_frame(self.TWICE, duplicates=policy)
         assert list(panel.values) == [0, value, 3]
         assert panel.lengths.tolist() == [3]
-        assert "1 rows with a stamp already seen" in panel.notes[0]
+        assert "1 row with a stamp already seen" in panel.notes[0]
 
     def test_mean_leaves_out_missing_values(self) -> None:
         table = self.TWICE.assign(y=[0.0, np.nan, 2.0, 3.0])
@@ -275,12 +275,12 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, object], str]] = {
     "text value": (
         lambda: one(HOURS).assign(y=["1", "2", "x", *"4567890"]),
         {},
-        r"column 'y' holds 'x' in row 2 .*correct it",
+        r"column 'y', row 2 .*'x' is not a number \(1 such row\): correct it",
     ),
     "absent id": (
         lambda: one(HOURS).assign(unique_id=["a", None, *"aaaaaaaa"]),
         {},
-        r"'unique_id' has no id in 1 rows \(first: row 1.*fill or drop",
+        r"'unique_id', row 1 .*: no id \(1 such row\): fill or drop",
     ),
     "ids that read alike": (
         lambda: one([1, 1, 2, 2]).assign(unique_id=pd.Series([1, "1", 1, "1"], dtype=object)),
@@ -290,18 +290,22 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, object], str]] = {
     "absent time": (
         lambda: one([HOURS[0], pd.NaT, HOURS[2]]),
         {},
-        r"'ds' has no time in 1 rows \(first: row 1.*fill or drop",
+        r"'ds', row 1 .*: no time \(1 such row\): fill or drop",
     ),
     "text time": (
         lambda: one(["2026-01-01", "soon", "2026-01-03"]),
         {},
         "row 1 .*'soon' is no date like",
     ),
-    "no time at all": (lambda: one(["x", "y", "z"]), {}, "'ds' holds text such as 'x', not dates"),
+    "no time at all": (
+        lambda: one(["x", "y", "z"]),
+        {},
+        "row 0 .*: 'x' is no date \\(3 such rows\\): correct it",
+    ),
     "fractional time": (
         lambda: one([1.0, 1.5, 2.0]),
         {},
-        "'ds' holds 1.5 in row 1 .*whole numbers",
+        "'ds', row 1 .*: 1.5 is no time.*whole numbers",
     ),
     "boolean time": (lambda: one([True, False]), {}, "'ds' holds Boolean.*give dates"),
     "far time": (lambda: one(["9998-01-01", "9999-01-01"]), {}, "between 1677 and 2262"),
@@ -343,7 +347,7 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, object], str]] = {
     "missing value": (
         lambda: one(HOURS).assign(y=[0, np.nan, *range(8)]),
         {},
-        r"1 missing values in 1 of 1 series \(first: series 'a' at 2026-01-01 01:.*or mask",
+        r"1 missing value in 1 of 1 series \(first: series 'a' at 2026-01-01 01:.*or mask",
     ),
     "gap": (
         lambda: one(HOURS.delete([4, 5])),
@@ -370,7 +374,7 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, object], str]] = {
             ]
         ),
         {},
-        "mixed frequency: series 'b' at 2026-01-02 00:00:00 follows .* by 1 days.*resample",
+        "mixed frequency: series 'b' at 2026-01-02 .* by 1 D, elsewhere the step is 1 h: resample",
     ),
     "mixed frequency in time": (
         lambda: one(
@@ -380,7 +384,7 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, object], str]] = {
             ]
         ),
         {},
-        "mixed frequency: series 'a' at .* by 1 days.*resample",
+        "mixed frequency: series 'a' at .* by 1 D, elsewhere the step is 1 h: resample",
     ),
     "finer step": (
         lambda: one([*HOURS, HOURS[-1] + pd.Timedelta("20min")]),

@@ -57,7 +57,7 @@ def test_an_absent_row_is_a_missing_value(values: list[float], data: st.DataObje
 def test_notes_say_what_was_done() -> None:
     panel = panel_of([NAN, 1, NAN, 3], [1, 2, 3, NAN], missing="interpolate")
     assert panel.notes == (
-        "filled 1 missing values by linear interpolation",
+        "filled 1 missing value by linear interpolation",
         "cut 2 rows with missing values at the ends of 2 series (first: series 's0' at 0)",
     )
     masked = panel_of([NAN, 1, NAN, 3], missing="mask")

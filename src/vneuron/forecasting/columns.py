@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import DataError
-from .rows import Floats, Ints, name_some
+from .rows import Floats, Ints, counted, name_some
 
 __all__ = ["LONG", "eager_frame", "factorise", "read_values"]
 
@@ -68,8 +68,8 @@ def factorise(column: nw.Series[Any]) -> tuple[Ints, nw.Series[Any], tuple[str, 
     absent = column.is_null().to_numpy()
     if absent.any():
         raise DataError(
-            f"column {column.name!r} has no id in {int(absent.sum())} rows (first: row "
-            f"{int(np.argmax(absent))}, counted from 0): fill or drop these rows"
+            f"column {column.name!r}, row {int(np.argmax(absent))} (counted from 0): no id "
+            f"({counted(int(absent.sum()), 'such row')}): fill or drop"
         )
     ids = tuple(map(str, distinct.to_list()))
     if len(set(ids)) < len(ids):
@@ -106,7 +106,7 @@ def read_values(column: nw.Series[Any]) -> Floats:
     if bad.any():
         row = int(np.argmax(bad))
         raise DataError(
-            f"column {column.name!r} holds {items[row]!r} in row {row} (counted from 0), "
-            f"not a number ({int(bad.sum())} such rows): correct it or make it missing"
+            f"column {column.name!r}, row {row} (counted from 0): {items[row]!r} is not a number "
+            f"({counted(int(bad.sum()), 'such row')}): correct it or make it missing"
         )
     return np.asarray(numbers, dtype=np.float64)

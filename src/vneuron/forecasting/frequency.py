@@ -1,5 +1,6 @@
 """A regular step of time: fixed, or of the calendar."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
 from .errors import DataError
-from .rows import FlatRows, Ints
+from .rows import FlatRows, Ints, counted
 
 __all__ = [
     "DAY",
@@ -141,10 +142,10 @@ def parse_frequency(freq: str | int, integer_time: bool, zone: str | None) -> Fr
     try:
         offset = to_offset(freq)
     except ValueError as error:
-        hint = str(error).rpartition(")")[2].strip() or str(error)
+        hint = re.search(r"Did you mean \w+\?|Please use '\w+' instead", str(error))
         raise DataError(
-            f"freq {freq!r} is not a pandas offset alias ({hint.strip(' .')}): "
-            "give for example min, h, D, W, MS, QS, YS or B"
+            f"freq {freq!r} is not a pandas offset alias: "
+            f"{hint[0] if hint else 'give for example min, h, D, W, MS, QS, YS or B'}"
         ) from None
     if offset.n < 1:
         raise DataError(f"freq is {freq!r}: give a positive step such as h, D or MS")
@@ -172,14 +173,14 @@ def check_regular(rows: FlatRows, frequency: Frequency) -> Ints:
         row = int(np.argmax(off))
         raise DataError(
             f"mixed frequency: {rows.place(row)} does not lie on the {frequency.alias!r} calendar "
-            f"({int(off.sum())} such rows): give another freq or correct the stamps"
+            f"({counted(int(off.sum()), 'such row')}): give another freq or correct the stamps"
         )
     broken = (np.diff(ordinals) % frequency.step != 0) & rows.inner
     if broken.any():
         row = int(np.argmax(broken)) + 1
         raise DataError(
             f"mixed frequency: {rows.place(row)} follows {rows.stamp(row - 1)}, which is no whole "
-            f"number of steps of {frequency.alias!r} ({int(broken.sum())} such places): "
+            f"number of steps of {frequency.alias!r} ({counted(int(broken.sum()), 'such place')}): "
             "give another freq, or resample to one frequency"
         )
     return ordinals

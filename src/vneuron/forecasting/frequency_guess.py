@@ -148,4 +148,7 @@ def _refuse_mixture(rows: FlatRows, differences: Ints, inner: np.ndarray, step: 
 
 
 def _span(rows: FlatRows, step: int) -> str:
-    return str(step) if rows.integer_time else str(pd.Timedelta(step, unit="ns"))
+    if rows.integer_time:
+        return str(step)
+    unit, length = next(pair for pair in FIXED_UNITS if step % pair[1] == 0)
+    return f"{step // length} {unit}"

@@ -4,7 +4,7 @@ import numpy as np
 
 from .errors import DataError
 from .frequency import Frequency
-from .rows import FlatRows, Ints
+from .rows import FlatRows, Ints, counted
 
 __all__ = ["MISSING", "refuse_infinities", "treat_missing"]
 
@@ -52,7 +52,7 @@ def treat_missing(
     notes: list[str] = []
     if absent:
         _refuse_flood(rows, steps, absent)
-        notes.append(f"inserted {absent} absent rows in {_gaps(rows, steps)}")
+        notes.append(f"inserted {counted(absent, 'absent row')} in {_gaps(rows, steps)}")
         rows = _insert(rows, ordinals, frequency)
     if policy == "mask":
         masked = int(np.isnan(rows.values).sum())
@@ -77,7 +77,7 @@ def _gaps(rows: FlatRows, steps: Ints) -> str:
     shown = ", ".join(
         f"{int(steps[row]) - 1} after {rows.place(row)}" for row in _first_places(rows, places)
     )
-    return f"{len(places)} gap{'s' * (len(places) > 1)} (first: {shown})"
+    return f"{counted(len(places), 'gap')} (first: {shown})"
 
 
 def _first_places(rows: FlatRows, places: Ints, limit: int = 3) -> list[int]:
@@ -93,10 +93,11 @@ def _report(rows: FlatRows, steps: Ints, unknown: np.ndarray) -> str:
         series = len(np.unique(rows.series[places]))
         shown = ", ".join(rows.place(row) for row in _first_places(rows, places))
         parts.append(
-            f"{len(places)} missing values in {series} of {len(rows.ids)} series (first: {shown})"
+            f"{counted(len(places), 'missing value')} in {series} of {len(rows.ids)} series "
+            f"(first: {shown})"
         )
     if (steps > 1).any():
-        parts.append(f"{int((steps - 1).sum())} absent rows in {_gaps(rows, steps)}")
+        parts.append(f"{counted(int((steps - 1).sum()), 'absent row')} in {_gaps(rows, steps)}")
     return f"{' and '.join(parts)}: fill them, or set missing to interpolate or mask"
 
 
@@ -104,7 +105,7 @@ def _refuse_flood(rows: FlatRows, steps: Ints, absent: int) -> None:
     if absent > 10 * len(rows.values) + 1000:
         row = int(np.argmax(steps))
         raise DataError(
-            f"{absent} absent rows beside {len(rows.values)} present ones, most of them "
+            f"{counted(absent, 'absent row')} beside {len(rows.values)} present ones, most of them "
             f"({int(steps[row]) - 1}) after {rows.place(row)}: correct the stamp, or give a "
             "coarser freq"
         )
@@ -136,12 +137,12 @@ def _interpolate(rows: FlatRows) -> tuple[FlatRows, list[str]]:
     filled = int((~known & inside).sum())
     # Between a series' first and last value both neighbours belong to it, so one call serves all.
     values = np.interp(at, places, rows.values[places])[inside]
-    notes = [f"filled {filled} missing values by linear interpolation"] if filled else []
+    notes = [f"filled {counted(filled, 'missing value')} by linear interpolation"] if filled else []
     cut = int((~inside).sum())
     if cut:
         row = int(np.argmin(inside))
         notes.append(
-            f"cut {cut} rows with missing values at the ends of "
+            f"cut {counted(cut, 'row')} with missing values at the ends of "
             f"{len(np.unique(series[~inside]))} series (first: {rows.place(row)})"
         )
     offsets = np.concatenate([[0], np.cumsum(last - first + 1)]).astype(np.int64)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .errors import DataError
-from .rows import FlatRows, Floats, Ints
+from .rows import FlatRows, Floats, Ints, counted
 
 __all__ = ["DUPLICATES", "order_rows", "resolve_duplicates"]
 
@@ -36,8 +36,8 @@ def order_rows(
         moved = np.bincount(codes[order != np.arange(len(order))], minlength=len(ids))
         series = np.flatnonzero(moved)
         notes = (
-            f"sorted by time: {int(moved.sum())} rows were out of order in {len(series)} series "
-            f"(first: {ids[int(series[0])]!r})",
+            f"sorted by time: {counted(int(moved.sum()), 'row')} were out of order in "
+            f"{len(series)} series (first: {ids[int(series[0])]!r})",
         )
         stamps, values = stamps[order], values[order]
     return FlatRows(ids, offsets.astype(np.int64), stamps, values, integer_time, zone), notes
@@ -63,7 +63,8 @@ def resolve_duplicates(rows: FlatRows, policy: str) -> tuple[FlatRows, tuple[str
     if policy == "error":
         raise DataError(
             f"duplicate time stamps: {rows.place(row)} stands twice "
-            f"({count} such rows in all): correct it, or set duplicates to first, last or mean"
+            f"({counted(count, 'such row')} in all): "
+            "correct it, or set duplicates to first, last or mean"
         )
     starts = np.concatenate([[True], ~again])
     group = np.cumsum(starts) - 1
@@ -80,5 +81,6 @@ def resolve_duplicates(rows: FlatRows, policy: str) -> tuple[FlatRows, tuple[str
     resolved = FlatRows(
         rows.ids, offsets, rows.stamps[starts], values, rows.integer_time, rows.zone
     )
-    note = f"{count} rows with a stamp already seen resolved by {policy} (first: {rows.place(row)})"
+    seen = counted(count, "row")
+    note = f"{seen} with a stamp already seen resolved by {policy} (first: {rows.place(row)})"
     return resolved, (note,)

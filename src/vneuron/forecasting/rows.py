@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["FlatRows", "Floats", "Ints", "name_some"]
+__all__ = ["FlatRows", "Floats", "Ints", "counted", "name_some"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -64,6 +64,16 @@ class FlatRows:
     def place(self, row: int) -> str:
         """Where the row is: series and time stamp."""
         return f"series {self.owner(row)!r} at {self.stamp(row)}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> counted(1, "gap"), counted(2, "gap")
+        ('1 gap', '2 gaps')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def name_some(names: list[str] | tuple[str, ...], limit: int = 5) -> str:

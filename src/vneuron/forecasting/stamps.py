@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
 from .errors import DataError
-from .rows import Ints
+from .rows import Ints, counted
 
-__all__ = ["TimeKind", "native_stamps", "parse_dates", "read_stamps"]
+__all__ = ["TimeKind", "native_stamps", "parse_dates", "read_dates", "read_stamps"]
 
 # A time of day, then Z or an offset such as +02:00.
 OFFSET = r":\d{2}(?:\.\d+)?\s*([zZ]|[+-]\d{2}(?::?\d{2})?)$"
@@ -36,28 +37,32 @@ class TimeKind:
     zone: str | None = None
 
 
-def read_stamps(column: nw.Series[Any], name: str) -> tuple[Ints, TimeKind]:
+def read_stamps(
+    column: nw.Series[Any], name: str, where: Callable[[int], str] | None = None
+) -> tuple[Ints, TimeKind]:
     """A time column as UTC nanoseconds (or integers) with the kind to give back.
 
     Args:
         column: dates, datetimes with or without zone, integers, or text that holds dates.
         name: the column's name, for messages.
+        where: names a row in messages.
 
     Raises:
         DataError: an absent stamp, text that is no date, mixed time zones, dates outside
             1677 to 2262, or a column of another type.
     """
+    place = where or (lambda row: f"column {name!r}, row {row} (counted from 0)")
     absent = column.is_null().to_numpy()
     if absent.any():
         raise DataError(
-            f"column {name!r} has no time in {int(absent.sum())} rows (first: row "
-            f"{int(np.argmax(absent))}, counted from 0): fill or drop these rows"
+            f"{place(int(np.argmax(absent)))}: no time "
+            f"({counted(int(absent.sum()), 'such row')}): fill or drop"
         )
     dtype = column.dtype
     if dtype.is_integer():
         return column.to_numpy().astype(np.int64), TimeKind("integer")
     if dtype.is_float():
-        return _whole_numbers(column.to_numpy(), name), TimeKind("integer")
+        return _whole_numbers(column.to_numpy(), place), TimeKind("integer")
     if isinstance(dtype, nw.Date):
         return _nanoseconds(column.cast(nw.Datetime("us")).to_numpy(), name), TimeKind("date", "us")
     native = column.to_native()
@@ -73,15 +78,7 @@ def read_stamps(column: nw.Series[Any], name: str) -> tuple[Ints, TimeKind]:
     if isinstance(dtype, nw.String | nw.Object | nw.Categorical):
         # Datetime objects become ISO text, so that mixed zones are seen in one place.
         texts = pd.Series([str(item) for item in column.to_list()], dtype="str")
-        dates, zone = parse_dates(texts, _frame_row)
-        if dates.hasnans:
-            row = int(np.argmax(dates.isna()))
-            raise DataError(
-                f"column {name!r}, row {row} (counted from 0): {texts[row]!r} is no date "
-                f"like {texts[int(np.argmax(dates.notna()))]!r}: correct it"
-                if dates.notna().any()
-                else f"column {name!r} holds text such as {texts[row]!r}, not dates"
-            )
+        dates, zone = read_dates(texts, place)
         return _nanoseconds(dates.to_numpy(), name), TimeKind("datetime", "us", zone)
     raise DataError(
         f"column {name!r} holds {dtype if dtype != nw.Unknown else native.dtype}, "
@@ -104,13 +101,12 @@ def _pandas_stamps(native: pd.Series[Any], name: str) -> tuple[Ints, TimeKind]:
     return _nanoseconds(index.to_numpy(), name), TimeKind("datetime", index.unit, zone)
 
 
-def _whole_numbers(numbers: np.ndarray, name: str) -> Ints:
+def _whole_numbers(numbers: np.ndarray, place: Callable[[int], str]) -> Ints:
     whole = np.isfinite(numbers) & (numbers == np.rint(numbers)) & (np.abs(numbers) < 2**53)
     if not whole.all():
         row = int(np.argmin(whole))
         raise DataError(
-            f"column {name!r} holds {numbers[row]} in row {row} (counted from 0): "
-            "a numeric time index must hold whole numbers"
+            f"{place(row)}: {numbers[row]} is no time: give dates, or whole numbers as a time index"
         )
     return numbers.astype(np.int64)
 
@@ -125,12 +121,28 @@ def _nanoseconds(stamps: np.ndarray, name: str) -> Ints:
         ) from None
 
 
-def _frame_row(row: int) -> str:
-    return f"row {row}, counted from 0"
+def read_dates(
+    texts: pd.Series[str], place: Callable[[int], str]
+) -> tuple[pd.DatetimeIndex, str | None]:
+    """As ``parse_dates``, but a text that is no date is refused.
+
+    Raises:
+        DataError: a text that is no date, or mixed time zones.
+    """
+    dates, zone = parse_dates(texts, place)
+    if dates.hasnans:
+        bad = dates.isna()
+        row = int(np.argmax(bad))
+        like = "" if bad.all() else f" like {texts.iloc[int(np.argmin(bad))]!r}"
+        raise DataError(
+            f"{place(row)}: {texts.iloc[row]!r} is no date{like} "
+            f"({counted(int(np.sum(bad)), 'such row')}): correct it, or name another time column"
+        )
+    return dates, zone
 
 
 def parse_dates(
-    texts: pd.Series[str], where: Callable[[int], str] = _frame_row
+    texts: pd.Series[str], place: Callable[[int], str] | None = None
 ) -> tuple[pd.DatetimeIndex, str | None]:
     """Dates from text, with one format for the whole column.
 
@@ -139,7 +151,7 @@ def parse_dates(
 
     Args:
         texts: [rows] of text.
-        where: names a row in messages.
+        place: names a row in messages.
 
     Returns:
         The dates, in UTC where the text names an offset, NaT where a row cannot be read; and
@@ -153,7 +165,7 @@ def parse_dates(
         [2, 2, 2]
     """
     texts = texts.str.strip()
-    zone = _one_offset(texts, where)
+    zone = _one_offset(texts, place or (lambda row: f"row {row}, counted from 0"))
     best, best_score = pd.DatetimeIndex([pd.NaT] * len(texts)), (-1, -np.inf)
     for date_format in _formats(texts):
         parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=zone is not None)
@@ -171,6 +183,9 @@ def _formats(texts: pd.Series[str]) -> list[str]:
         warnings.simplefilter("ignore", UserWarning)
         guesses = [guess_datetime_format(first, dayfirst=order) for order in (False, True)]
     # A swapped order may only show further down: 01/02/2020 and then 13/02/2020.
+    # A date that starts with its year goes on with the month.
+    day_first = not re.match(r"\d{4}", first)
+    guesses = guesses if day_first else guesses[:1]
     formats = ["ISO8601", *(guess for guess in guesses if guess and "%y" in guess.lower())]
     formats += [month for month in ("%b %Y", "%B %Y", "%b-%Y", "%b-%y") if _reads(first, month)]
     return list(dict.fromkeys(formats))
@@ -180,14 +195,14 @@ def _reads(text: str, date_format: str) -> bool:
     return bool(pd.notna(pd.to_datetime(text, format=date_format, errors="coerce")))
 
 
-def _one_offset(texts: pd.Series[str], where: Callable[[int], str]) -> str | None:
+def _one_offset(texts: pd.Series[str], place: Callable[[int], str]) -> str | None:
     """The offset from UTC that all texts share."""
     offsets = texts.str.extract(OFFSET, expand=False).str.upper().fillna("")
     found = offsets.unique()
     if len(found) > 1:
         row = int(np.argmax((offsets != offsets.iloc[0]).to_numpy()))
         raise DataError(
-            f"mixed time zones: {texts.iloc[0]!r} and {texts.iloc[row]!r} ({where(row)}) have "
+            f"mixed time zones: {texts.iloc[0]!r} and {texts.iloc[row]!r} ({place(row)}) have "
             "different offsets from UTC: write all stamps in UTC, or in one time zone"
         )
     if len(found) == 0 or not found[0]:

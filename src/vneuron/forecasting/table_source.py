@@ -20,6 +20,9 @@ from .rows import name_some
 
 __all__ = ["TableSource", "read_source"]
 
+# What stands for a missing value in a text file, besides an empty cell.
+ABSENT = ["", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>"]
+ABSENT += ["#N/A", "#NA", "NaT"]
 DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".txt")
@@ -88,13 +91,20 @@ def read_source(path: str | Path, delimiter: str | None = None) -> TableSource:
             columns.columns = columns.columns.map(str)
             source = TableSource(path, columns, None)
         elif kind in TEXT:
-            delimiter = delimiter or ("\t" if kind == ".tsv" else ",")
+            delimiter = _one_mark(delimiter or ("\t" if kind == ".tsv" else ","))
             source = TableSource(path, _read_text(path, delimiter), delimiter)
         else:
             raise DataError(f"files of kind {kind!r} are not read: give .csv, .csv.gz or .parquet")
         if len(source.columns) == 0:
             raise DataError("the file has a header but no rows: give one row per time")
     return source
+
+
+def _one_mark(delimiter: str) -> str:
+    mark = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
+    if len(mark) != 1:
+        raise DataError(f"delimiter is {delimiter!r}: give one character, or tab")
+    return mark
 
 
 @contextmanager
@@ -108,6 +118,8 @@ def _told_in_one_line(path: Path) -> Iterator[None]:
         raise DataError("the file is empty: give one with a header line and rows") from None
     except pd.errors.ParserError as error:
         raise DataError(_broken_line(str(error))) from None
+    except csv.Error as error:
+        raise DataError(f"not readable as CSV ({error}): check quotes and delimiter") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"damaged gzip file ({error}): copy or compress it again") from None
     except ArrowException as error:
@@ -148,7 +160,10 @@ def _read_text(path: Path, delimiter: str) -> pd.DataFrame:
         encoding="utf-8-sig",
         low_memory=False,
         skipinitialspace=True,
-        converters={"unique_id": str.strip} if "unique_id" in names else None,
+        # An id stays the text that it is: 007 keeps its zeros, and NA may be Namibia.
+        dtype={"unique_id": "str"} if "unique_id" in names else None,
+        keep_default_na=False,
+        na_values={name: ABSENT for name in names if name != "unique_id"},
     )
 
 
@@ -162,8 +177,8 @@ def _names(header: list[str], delimiter: str, width: int) -> list[str]:
         if other is not None:
             raise DataError(
                 f"its first line {names[0][:60]!r} is one column, split by {DELIMITERS[other]} "
-                f"rather than {DELIMITERS.get(delimiter, repr(delimiter))}: "
-                f"set delimiter to {other!r}, or save it with commas"
+                f"rather than {DELIMITERS.get(delimiter, repr(delimiter))}: set delimiter to "
+                f"{'tab' if other == chr(9) else repr(other)}, or save it with commas"
             )
     if width > len(names):
         raise DataError(

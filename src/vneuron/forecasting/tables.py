@@ -14,7 +14,7 @@ import pandas as pd
 from .columns import factorise
 from .errors import DataError
 from .frame import Panel
-from .rows import Floats, name_some
+from .rows import Floats, counted, name_some
 from .stamps import TimeKind
 from .table_source import TableSource, read_source
 from .time_column import choose_time_column, read_time_column, require_columns
@@ -217,7 +217,8 @@ def _numbers(source: TableSource, name: str) -> Floats:
         row = int(np.argmax(bad))
         raise DataError(
             f"{source.where(row, name)}: {texts[row]!r} is not a number "
-            f"({int(bad.sum())} such cells): correct it, or leave the cell empty and set missing"
+            f"({counted(int(bad.sum()), 'such cell')}): "
+            "correct it, or leave the cell empty and set missing"
         )
     return numbers
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from .errors import DataError
 from .rows import Ints, name_some
-from .stamps import TimeKind, parse_dates, read_stamps
+from .stamps import TimeKind, parse_dates, read_dates, read_stamps
 from .table_source import TableSource
 
 __all__ = ["choose_time_column", "read_time_column", "require_columns"]
@@ -26,10 +26,9 @@ def require_columns(source: TableSource, names: tuple[str, ...], option: str) ->
     held = list(source.columns.columns)
     for name in names:
         if name not in held:
-            near = difflib.get_close_matches(name, held, n=3, cutoff=0.5) or held
-            raise DataError(
-                f"{option}: no column {name!r} in the file; it has {name_some(near, 8)}"
-            )
+            near = difflib.get_close_matches(name, held, n=3, cutoff=0.5)
+            has = f"nearest: {name_some(near)}" if near else f"it has {name_some(held, 8)}"
+            raise DataError(f"{option}: no column {name!r} in the file; {has}")
 
 
 def choose_time_column(source: TableSource) -> str | None:
@@ -52,7 +51,9 @@ def _holds_dates(column: pd.Series[Any]) -> bool:
         return True
     if not _is_text(column):
         return False
-    sample = column.dropna().head(SAMPLE).astype(str)
+    sample = column.dropna().head(SAMPLE).astype("str")
+    if pd.to_numeric(sample, errors="coerce").notna().mean() > 0.5:
+        return False  # 2016 reads as a year, but a column of numbers is a series
     try:
         dates, _ = parse_dates(sample)
     except DataError:  # mixed time zones: dates for certain
@@ -72,21 +73,16 @@ def read_time_column(source: TableSource, name: str) -> tuple[Ints, TimeKind]:
         DataError: an empty cell or one that is no time, with its line; mixed time zones.
     """
     column = source.columns[name]
-    empty = column.isna().to_numpy()
-    if empty.any():
-        row = int(np.argmax(empty))
-        raise DataError(
-            f"{source.where(row, name)}: no time ({int(empty.sum())} such rows): fill or drop them"
-        )
     if _is_text(column):
-        return _dates(source, name, column.astype("str"))
+        return _dates(source, name, column)
     if _looks_like_days(column):
-        return _dates(source, name, column.astype("int64").astype("str"))
+        return _dates(source, name, column.astype("str"))
     if not (
         pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)
     ) or pd.api.types.is_bool_dtype(column):
         raise DataError(f"column {name!r} holds {column.dtype}, not times: name another time_col")
-    return read_stamps(nw.from_native(column, series_only=True), name)
+    series = nw.from_native(column, series_only=True)
+    return read_stamps(series, name, lambda row: source.where(row, name))
 
 
 def _looks_like_days(column: pd.Series[Any]) -> bool:
@@ -98,16 +94,13 @@ def _looks_like_days(column: pd.Series[Any]) -> bool:
     )
 
 
-def _dates(source: TableSource, name: str, texts: pd.Series[str]) -> tuple[Ints, TimeKind]:
-    dates, zone = parse_dates(texts, lambda row: source.where(row, name))
-    if dates.hasnans:
-        row = int(np.argmax(dates.isna()))
-        known = dates.notna()
-        like = f" like {texts[int(np.argmax(known))]!r}" if known.any() else ""
-        raise DataError(
-            f"{source.where(row, name)}: {texts[row]!r} is no date{like} "
-            f"({int(np.sum(dates.isna()))} such rows): correct it, or name another time_col"
-        )
-    series = pd.Series(dates.as_unit("us"), name=name)
-    stamps, _ = read_stamps(nw.from_native(series, series_only=True), name)
+def _dates(source: TableSource, name: str, column: pd.Series[Any]) -> tuple[Ints, TimeKind]:
+    def place(row: int) -> str:
+        return source.where(row, name)
+
+    empty = column.isna().to_numpy()
+    if empty.any():
+        column = column.where(~empty, "")  # read_dates then names the line
+    dates, zone = read_dates(column.astype("str"), place)
+    stamps, _ = read_stamps(nw.from_native(pd.Series(dates.as_unit("us")), series_only=True), name)
     return stamps, TimeKind("datetime", "us", zone)
