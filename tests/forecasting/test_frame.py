@@ -269,6 +269,16 @@ BAD: dict[str, tuple[Callable[[], object], dict[str, object], str]] = {
         {},
         "no column 'y' but 'unique_id', 'ds', 'value': rename",
     ),
+    "columns of one name": (
+        lambda: pd.concat([one(HOURS), one(HOURS)[["y"]]], axis=1),
+        {},
+        r"two columns of one name .*'y' 2 times\): rename",
+    ),
+    "id in the index": (
+        lambda: one(HOURS).set_index("unique_id"),
+        {},
+        r"no column 'unique_id' but 'ds', 'y': .*reset_index",
+    ),
     "no rows": (lambda: one(HOURS).iloc[:0], {}, "no rows: give"),
     "exogenous": (lambda: one(HOURS, price=1.0), {}, "exogenous columns 'price'.*drop them or set"),
     "exogenous option": (lambda: one(HOURS), {"exogenous": "use"}, "exogenous is 'use': give"),
@@ -437,6 +447,12 @@ def test_bad_input_is_told_in_one_line(case: str, backend: str) -> None:
     with pytest.raises(DataError, match=message) as told:
         Panel.from_frame(table, **options)  # type: ignore[arg-type]
     assert "\n" not in str(told.value)
+
+
+def test_frames_backed_by_arrow_are_read() -> None:
+    zoned = one(HOURS.tz_localize("America/New_York")).convert_dtypes(dtype_backend="pyarrow")
+    panel = Panel.from_frame(zoned)
+    assert (panel.freq, panel.time_zone) == ("h", "America/New_York")
 
 
 def test_constant_series_is_no_error() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from narwhals.exceptions import DuplicateError
 
 from .errors import DataError
 from .rows import Floats, Ints, counted, name_some
@@ -25,7 +26,10 @@ def eager_frame(frame: object, exogenous: str) -> tuple[nw.DataFrame[Any], tuple
     """
     if exogenous not in ("error", "ignore"):
         raise DataError(f"exogenous is {exogenous!r}: give 'error' or 'ignore'")
-    native = nw.from_native(frame, pass_through=True)
+    try:
+        native = nw.from_native(frame, pass_through=True)
+    except DuplicateError as error:
+        raise DataError(f"two columns of one name ({error}): rename one of each") from None
     if isinstance(native, nw.LazyFrame):
         native = native.collect()
     if not isinstance(native, nw.DataFrame) or not (
@@ -40,7 +44,7 @@ def eager_frame(frame: object, exogenous: str) -> tuple[nw.DataFrame[Any], tuple
     if absent:
         raise DataError(
             f"the frame has no column {name_some(absent)} but {name_some(columns, 10)}: "
-            "rename its columns to unique_id, ds, y"
+            "rename its columns (or reset_index) to have unique_id, ds, y"
         )
     if len(native) == 0:
         raise DataError("the frame has no rows: give at least input_size + horizon rows a series")
