@@ -137,6 +137,10 @@ class MetricAccumulator:
         self.update_point(y, loc)
         self.add("crps", crps_student(y, loc, scale, df))
         self.add("nll", nll_student(y, loc, scale, df))
+        self.update_step_pit(y, loc, scale, df)
+
+    def update_step_pit(self, y: Values, loc: Values, scale: Values, df: Values | None) -> None:
+        """Coverage and calibration of single steps alone; arguments as ``update_student``."""
         self._pit.update(student_pit(y, loc, scale, df))
 
     def update_ensemble(self, y: Values, draws: Values, rng: np.random.Generator) -> None:
@@ -163,7 +167,11 @@ class MetricAccumulator:
         """
         mean = path_mean(y)
         self.add("path_crps", crps_student(mean, loc, scale, df))
-        self._path_pit.update(student_pit(mean, loc, scale, df))
+        self.update_path_pit(y, loc, scale, df)
+
+    def update_path_pit(self, y: Values, loc: Values, scale: Values, df: Values | None) -> None:
+        """Coverage and calibration of the path mean alone; arguments as ``update_path``."""
+        self._path_pit.update(student_pit(path_mean(y), loc, scale, df))
 
     def update_joint_nll(self, nats: Values, steps: Values) -> None:
         """Joint negative log density, reported per step.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -34,6 +35,20 @@ class WindowBatch(NamedTuple):
     series: Tensor
     context_observed: Tensor | None
     target_observed: Tensor | None
+
+    def keep(self, chosen: Tensor) -> WindowBatch:
+        """The windows where ``chosen`` [batch] is true."""
+        return WindowBatch(
+            self.context[chosen],
+            self.target[chosen],
+            self.series[chosen],
+            None if self.context_observed is None else self.context_observed[chosen],
+            None if self.target_observed is None else self.target_observed[chosen],
+        )
+
+    def complete(self) -> WindowBatch:
+        """The windows whose whole target is known."""
+        return self if self.target_observed is None else self.keep(self.target_observed.all(-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +177,12 @@ class Windows:
         rows = rows.maximum(floor)
         seen = self.flat.observed
         return self.flat.values[rows], inside if seen is None else inside & seen[rows]
+
+    def batches(self, size: int) -> Iterator[WindowBatch]:
+        """All windows in order, at most ``size`` at a time."""
+        for start in range(0, len(self), size):
+            stop = min(start + size, len(self))
+            yield self.gather(torch.arange(start, stop, device=self.starts.device))
 
     def take(self, index: Tensor) -> Windows:
         """These windows alone."""

@@ -1,0 +1,74 @@
+"""Rolling-origin evaluation: forecasts of past windows by models that had not seen them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import frames
+from .config import ForecasterConfig
+from .errors import DataError
+from .fitting import train
+from .frame import Panel
+from .material import prepare
+from .model import FittedModel
+from .split import RowRange, Size
+from .windows import Windows, flatten, windows_between
+
+
+def cross_validate(
+    panel: Panel,
+    config: ForecasterConfig,
+    *,
+    n_windows: int,
+    step_size: int,
+    val_size: Size,
+    refit: bool,
+    levels: Sequence[float],
+    quiet: bool,
+) -> Any:
+    """Forecast the last windows of each series; see `EVEForecaster.cross_validation`.
+
+    Raises:
+        DataError: a count below 1, or series too short for that many windows.
+    """
+    for name, value in (("n_windows", n_windows), ("step_size", step_size)):
+        if value < 1:
+            raise DataError(f"{name} is {value}: give a whole number, at least 1")
+    held_out = (n_windows - 1) * step_size + config.horizon
+    if not refit:
+        model = _fit(panel, config, held_out, val_size, quiet)
+        windows = _windows(model, panel, held_out, 0, step_size)
+        return frames.backtest(model, panel, windows, levels)
+    parts = []
+    for fold in range(n_windows):
+        before = held_out - fold * step_size
+        model = _fit(panel, config, before, val_size, quiet)
+        windows = _windows(model, panel, before, before - config.horizon, step_size)
+        parts.append(frames.backtest(model, panel, windows, levels))
+    return frames.concatenate(parts)
+
+
+def _fit(
+    panel: Panel, config: ForecasterConfig, held_out: int, val_size: Size, quiet: bool
+) -> FittedModel:
+    lengths = panel.lengths
+    if (lengths <= held_out).any():
+        at = int(np.argmax(lengths <= held_out))
+        raise DataError(
+            f"series {panel.ids[at]!r} has {int(lengths[at])} rows, {held_out} are held out for "
+            "cross-validation: ask for fewer windows or a smaller step, or drop the series"
+        )
+    past = panel.rows_between(0, lengths - held_out)
+    material = prepare(past, config, val_size=val_size, test_size=0)
+    return train("EVE", material, config, quiet=quiet)[0]
+
+
+def _windows(model: FittedModel, panel: Panel, before: int, after: int, step_size: int) -> Windows:
+    """Windows whose targets lie between so many rows before the end of each series."""
+    flat = flatten(panel, model.scaling(panel))
+    rows = RowRange(panel.lengths - before, panel.lengths - after)
+    config = model.config
+    return windows_between(flat, rows, config.input_size, config.horizon, step_size)

@@ -1,0 +1,88 @@
+"""Training one contender on prepared data, in or without a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..training.loop import Trainer
+from ..training.outcome import TrainingOutcome
+from ..training.run_folder import RunFolder
+from ..training.session import OnEpoch
+from .config import ForecasterConfig
+from .contenders import Contender
+from .material import Material
+from .memory import Memory
+from .model import FittedModel
+from .store import check_same, write_start
+from .task import TrajectoryTask
+
+
+def train(
+    contender: Contender,
+    material: Material,
+    config: ForecasterConfig,
+    *,
+    run: RunFolder | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> tuple[FittedModel, TrainingOutcome]:
+    """Train a fresh network, or go on with the one that the run holds.
+
+    Args:
+        contender: which model.
+        material: the data.
+        config: of the forecaster; every contender gets the same budget.
+        run: where events, vitals and checkpoints go.
+        resume: go on from the run's last checkpoint of this contender, if it has one.
+        quiet: no progress.
+        on_epoch: called with each epoch's record.
+    """
+    model = FittedModel.untrained(contender, config, Memory.of(material, config))
+    task = TrajectoryTask(model.network, material.train, material.validation)
+    trainer = Trainer(config.training(quiet=quiet))
+    outcome = trainer.fit(task, run, contender, resume=resume, on_epoch=on_epoch)
+    return model, outcome
+
+
+@contextmanager
+def open_run(
+    path: str | Path | None,
+    config: ForecasterConfig,
+    material: Material,
+    data: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Iterator[RunFolder | None]:
+    """The run folder of a fit: made and described, or found again and checked.
+
+    A run that fails before its first checkpoint leaves nothing behind.
+
+    Args:
+        path: the folder; None keeps nothing.
+        config: of the forecaster.
+        material: the data.
+        data: facts about the data for `config.json`.
+        resume: go on with the run there; begin one if there is none.
+        overwrite: replace a run there.
+
+    Raises:
+        ValueError: the folder is in the way, or resuming, the run is of other options or data.
+    """
+    if path is None:
+        yield None
+        return
+    memory = Memory.of(material, config)
+    if resume and Path(path).is_dir():
+        run = RunFolder.open(path)
+        check_same(run, config, memory)
+        run.sweep()
+        yield run
+        return
+    with RunFolder.create(path, overwrite=overwrite) as run:
+        write_start(run, config, memory, data)
+        yield run

@@ -1,0 +1,436 @@
+"""`EVEForecaster`: fit on a long frame, forecast trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from ..training.outcome import TrainingOutcome
+from ..training.run_folder import RunFolder
+from ..training.session import OnEpoch
+from ..vitals.health import Health, health
+from . import frames, store
+from .aggregate import Statistic
+from .backtest import cross_validate
+from .config import ControlPreset, ForecasterConfig, LocationChoice, NetworkKind, PriorKind
+from .errors import DataError
+from .evaluation import Evaluation, evaluate
+from .fan import fan_window, one_series
+from .fitting import open_run, train
+from .frame import Panel
+from .intervals import DEFAULT_LEVELS
+from .material import prepare
+from .model import FittedModel
+from .network import Likelihood
+from .split import Size
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from ..training.config import Device, Precision
+    from ..units.gaussian import ScaleKind
+
+
+class NotFittedError(ValueError):
+    """A forecast was asked of a forecaster that has not seen data."""
+
+
+class EVEForecaster:
+    """Probabilistic forecasts of whole trajectories, with a live account of the model's health.
+
+    One model serves all series. Each step's forecast is a Student t whose centre and spread
+    depend on the window; units, each a distribution over its own latent, tie the steps together,
+    so that intervals hold for sums and means over steps as well as for single ones.
+
+    Args:
+        horizon: steps to forecast, H.
+        input_size: steps of context, L.
+        units: number of units.
+        latent_dim: k, latent dimensions of a unit.
+        network: "trajectory".
+        control: what keeps units alive in training: "none", β is fixed.
+        scale: units' standard deviation: "input" (depends on the window), "per_unit", "scalar".
+        prior: "standard" or "learned".
+        beta: price of a nat of each unit's KL, against likelihood in nats per window.
+        likelihood: "student" (heavy tails, ν learned) or "gaussian".
+        location: what a window is centred on: "mean", "last" value, or "auto" by training data.
+        hidden: width of the features.
+        dropout: share of features dropped in training.
+        freq: pandas offset alias or integer step; None guesses it from the data.
+        missing: "error", "interpolate", or "mask" (missing values are left out of the likelihood).
+        duplicates: repeated time stamps: "error", "first", "last", "mean".
+        exogenous: further columns: "error" or "ignore"; this network uses none.
+        epochs: at most so many passes over the training windows.
+        batch_size: windows per step.
+        learning_rate: of AdamW, with a cosine to zero.
+        patience: epochs without a better validation score before training stops; 0: never.
+        device: "auto", "cpu", "cuda".
+        devices: processes for training.
+        precision: "32-true" or "bf16-mixed".
+        compile: train through torch.compile.
+        seed: of weights, batches and draws; the same seed gives the same bits.
+        quiet: no progress on standard error.
+
+    Raises:
+        ValueError: an option is out of range or unknown.
+
+    Example:
+        >>> import numpy as np, pandas as pd
+        >>> hours = pd.date_range("2026-01-01", periods=240, freq="h")
+        >>> y = np.sin(np.arange(240) * 2 * np.pi / 24)
+        >>> df = pd.DataFrame({"unique_id": "a", "ds": hours, "y": y})
+        >>> f = EVEForecaster(horizon=6, input_size=24, units=4, hidden=16, epochs=1, quiet=True)
+        >>> f.fit(df).predict(level=[80]).columns.tolist()
+        ['unique_id', 'ds', 'EVE', 'EVE-median', 'EVE-lo-80', 'EVE-hi-80']
+    """
+
+    def __init__(
+        self,
+        horizon: int,
+        input_size: int,
+        units: int = 32,
+        latent_dim: int = 1,
+        *,
+        network: NetworkKind = "trajectory",
+        control: ControlPreset = "none",
+        scale: ScaleKind = "input",
+        prior: PriorKind = "standard",
+        beta: float = 0.1,
+        likelihood: Likelihood = "student",
+        location: LocationChoice = "auto",
+        hidden: int = 256,
+        dropout: float = 0.3,
+        freq: str | int | None = None,
+        missing: str = "error",
+        duplicates: str = "error",
+        exogenous: str = "error",
+        epochs: int = 8,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        patience: int = 3,
+        device: Device = "auto",
+        devices: int = 1,
+        precision: Precision = "32-true",
+        compile: bool = False,
+        seed: int = 0,
+        quiet: bool = False,
+    ) -> None:
+        self.config = ForecasterConfig(
+            horizon=horizon,
+            input_size=input_size,
+            units=units,
+            latent_dim=latent_dim,
+            network=network,
+            control=control,
+            scale=scale,
+            prior=prior,
+            beta=beta,
+            likelihood=likelihood,
+            location=location,
+            hidden=hidden,
+            dropout=dropout,
+            freq=freq,
+            missing=missing,
+            duplicates=duplicates,
+            exogenous=exogenous,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            patience=patience,
+            device=device,
+            devices=devices,
+            precision=precision,
+            compile=compile,
+            seed=seed,
+        )
+        self.quiet = quiet
+        self.outcome: TrainingOutcome | None = None
+        self._model: FittedModel | None = None
+
+    # -- fitting -----------------------------------------------------------------------------
+
+    def fit(
+        self,
+        df: object,
+        val_size: Size = None,
+        test_size: Size = 0,
+        *,
+        train_size: Size = None,
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        on_epoch: OnEpoch | None = None,
+    ) -> Self:
+        """Train on all series of a frame.
+
+        Args:
+            df: long frame, pandas or polars: unique_id, ds, y.
+            val_size: rows of each series, after the training rows, by which the best epoch is
+                chosen (a float is a share); None is 10%.
+            test_size: rows after those that the fit must not see; forecasts still start from the
+                last row of the frame.
+            train_size: rows to train on; None takes what the others leave.
+            run_dir: folder for configuration, events, vitals and checkpoints; None keeps none.
+            resume: go on with the run in `run_dir`, bit for bit as if it had not stopped.
+            overwrite: replace an earlier run in `run_dir`.
+            on_epoch: called with each epoch's record.
+
+        Returns:
+            The forecaster. `outcome` says how training ended.
+
+        Raises:
+            DataError: the data cannot be used; one line that says where and what to do.
+            RunFolderError: `run_dir` holds something else.
+        """
+        sizes = {"train_size": train_size, "val_size": val_size, "test_size": test_size}
+        material = prepare(self._panel(df), self.config, **sizes)
+        with open_run(
+            run_dir, self.config, material, sizes, resume=resume, overwrite=overwrite
+        ) as run:
+            self._model, self.outcome = train(
+                "EVE",
+                material,
+                self.config,
+                run=run,
+                resume=resume,
+                quiet=self.quiet,
+                on_epoch=on_epoch,
+            )
+        return self
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the data at the fit, one sentence each."""
+        return self.model.memory.notes
+
+    @property
+    def model(self) -> FittedModel:
+        """The fitted model.
+
+        Raises:
+            NotFittedError: there is none.
+        """
+        if self._model is None:
+            raise NotFittedError("the forecaster is not fitted: call fit(df), or load a model")
+        return self._model
+
+    # -- forecasts ---------------------------------------------------------------------------
+
+    def predict(
+        self,
+        df: object = None,
+        *,
+        level: Sequence[float] = DEFAULT_LEVELS,
+        uncertainty: bool = False,
+    ) -> Any:
+        """Forecast the next H steps of each series.
+
+        Args:
+            df: other or newer series to forecast on, at least `input_size` rows each; None goes
+                on from the last row of the fit.
+            level: central intervals, in per cent.
+            uncertainty: add EVE-noise-sd and EVE-unit-sd (standard deviations whose squares add
+                up to the step's variance) and EVE-novelty (nats; its mean over training windows
+                is the units' total rate).
+
+        Returns:
+            Frame of the kind of `df`: unique_id, ds, EVE (the mean), EVE-median, EVE-lo-80, ...
+        """
+        return frames.prediction(self.model, self._context(df), level, uncertainty)
+
+    def sample(self, n: int = 100, df: object = None, *, seed: int = 0) -> Any:
+        """Joint sample paths of the next H steps.
+
+        Args:
+            n: paths per series.
+            df: as in `predict`.
+            seed: the same seed gives the same paths.
+
+        Returns:
+            Frame: unique_id, ds, path (0 to n − 1), y.
+        """
+        return frames.samples(self.model, self._context(df), n, seed)
+
+    def aggregate(
+        self,
+        statistic: Statistic,
+        over: int | str | None = None,
+        *,
+        level: Sequence[float] = DEFAULT_LEVELS,
+        df: object = None,
+        seed: int = 0,
+    ) -> Any:
+        """Forecast what steps come to together, block by block.
+
+        Args:
+            statistic: "sum" and "mean" are exact; "max", "min" and "ramp" (largest change between
+                neighbouring steps) come from 2,000 joint draws.
+            over: length of a block: steps, or a duration such as "24h"; None is the horizon. What
+                remains of the horizon after whole blocks is left out.
+            level: central intervals, in per cent.
+            df: as in `predict`.
+            seed: of the draws.
+
+        Returns:
+            Frame: unique_id, ds (first step of the block), ds_end, EVE, EVE-median, EVE-lo-80, ...
+        """
+        return frames.aggregates(self.model, self._context(df), statistic, over, level, seed)
+
+    def cross_validation(
+        self,
+        df: object,
+        n_windows: int = 4,
+        step_size: int | None = None,
+        *,
+        val_size: Size = None,
+        refit: bool = False,
+        level: Sequence[float] = DEFAULT_LEVELS,
+    ) -> Any:
+        """Forecast past windows at the end of each series, fitted on what came before them.
+
+        This forecaster itself stays as it is.
+
+        Args:
+            df: long frame.
+            n_windows: forecasts per series.
+            step_size: rows between their origins; None is the horizon.
+            val_size: as in `fit`.
+            refit: fit again before each origin; else once, before the first.
+            level: central intervals, in per cent.
+
+        Returns:
+            Frame: unique_id, ds, cutoff, y, EVE, EVE-median, EVE-lo-80, ...
+        """
+        step = self.config.horizon if step_size is None else step_size
+        return cross_validate(
+            self._panel(df),
+            self.config,
+            n_windows=n_windows,
+            step_size=step,
+            val_size=val_size,
+            refit=refit,
+            levels=level,
+            quiet=self.quiet,
+        )
+
+    # -- judgement ---------------------------------------------------------------------------
+
+    def evaluate(self, df: object, *, step: int = 1) -> dict[str, Any]:
+        """Score the forecasts of all windows whose targets come after the rows of the fit.
+
+        Where the fit held out test rows, these alone are scored; of series that were not in the
+        fit, every window is.
+
+        Args:
+            df: long frame that goes on beyond the fit's rows.
+            step: rows between windows.
+
+        Returns:
+            mse, mae, crps, nll (nats per step), coverage_80, coverage_95, joint_nll (nats per
+            step), path_crps and path_coverage_80 (of the mean over the horizon), energy (energy
+            score / √H), in training standard deviations of each series; the same under "raw" in
+            the data's unit; and "windows".
+
+        Raises:
+            DataError: no window can be scored.
+        """
+        found = self.evaluation(df, step=step)
+        return {**found.scores, "windows": found.windows}
+
+    def evaluation(self, df: object, *, step: int = 1) -> Evaluation:
+        """As `evaluate`, with the calibration curves."""
+        panel = self._panel(df)
+        windows = self.model.windows_to_score(panel, step)
+        if not len(windows):
+            raise DataError(
+                "no window to score: the frame holds no whole horizon after the rows of the fit; "
+                "give a frame that goes on beyond them, or fit with test_size"
+            )
+        scaling = self.model.scaling(panel)
+        return evaluate(self.model.forecast, windows, scaling, seed=self.config.seed)
+
+    def health(self) -> Health:
+        """Vitals and verdict of every unit; `.ok` says whether the model is well."""
+        return health(self.model.network)
+
+    def plot(
+        self,
+        series: object = None,
+        df: object = None,
+        *,
+        history: int | None = None,
+        paths: int = 20,
+        level: Sequence[float] = DEFAULT_LEVELS,
+    ) -> go.Figure:
+        """Fan chart of the forecast of one series, with joint sample paths.
+
+        Args:
+            series: its id; None is the first.
+            df: as in `predict`.
+            history: rows of the past to show; None is the context.
+            paths: sample paths.
+            level: central intervals, in per cent.
+        """
+        from ..figures.fan import fan_chart  # plotly costs half a second
+
+        panel = one_series(self._context(df), series)
+        window = fan_window(self.model, panel, level, paths, self.config.seed)
+        return fan_chart(window, history=history)
+
+    # -- keeping -----------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to a folder, without its training history.
+
+        Raises:
+            RunFolderError: the folder holds something else.
+        """
+        store.write_model(Path(path), self.model)
+
+    @classmethod
+    def load(cls, path: str | Path, *, quiet: bool = False) -> Self:
+        """A forecaster from a folder that `save` or a run wrote; no code of the folder is run.
+
+        Raises:
+            RunFolderError: it is no model, or damaged.
+        """
+        model = store.read_model(RunFolder.open(path))
+        forecaster = cls.from_config(model.config, quiet=quiet)
+        forecaster._model = model
+        return forecaster
+
+    @classmethod
+    def from_config(cls, config: ForecasterConfig, *, quiet: bool = False) -> Self:
+        """A forecaster that is not fitted, from its options as one object."""
+        return cls(**config.as_dict(), quiet=quiet)
+
+    def _panel(self, df: object) -> Panel:
+        config = self.config
+        return Panel.from_frame(
+            df,
+            freq=config.freq,
+            missing=config.missing,
+            duplicates=config.duplicates,
+            exogenous=config.exogenous,
+        )
+
+    def _context(self, df: object) -> Panel:
+        if df is None:
+            return self.model.memory.context
+        panel = self._panel(df)
+        known = self.model.memory.context.freq
+        if panel.freq != known:
+            raise DataError(
+                f"the frame has frequency {panel.freq!r}, the model was fitted on {known!r}: give "
+                "series of that frequency, or fit another model"
+            )
+        return panel
+
+    def __repr__(self) -> str:
+        state = "fitted" if self._model is not None else "not fitted"
+        config = self.config
+        return (
+            f"EVEForecaster(horizon={config.horizon}, input_size={config.input_size}, "
+            f"units={config.units}, latent_dim={config.latent_dim}; {state})"
+        )

@@ -1,0 +1,128 @@
+"""Forecasts as frames, of the kind that the data came in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from .aggregate import Statistic, aggregate_columns, block_length
+from .frame import Panel
+from .intervals import array, check_levels, interval_columns, uncertainty_columns
+from .model import FittedModel, RawForecast
+from .rows import Floats
+
+NAME = "EVE"
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+
+def prediction(model: FittedModel, panel: Panel, levels: Sequence[float], uncertainty: bool) -> Any:
+    """The next H steps of each series: unique_id, ds, mean, median, intervals."""
+    levels = check_levels(levels)
+    windows = model.last_windows(panel)
+    parts = [
+        (forecast, _step_columns(forecast, levels, uncertainty))
+        for forecast in model.raw_forecasts(windows, model.scaling(panel))
+    ]
+    return _frame(panel, parts, panel.future_times(model.config.horizon))
+
+
+def samples(model: FittedModel, panel: Panel, draws: int, seed: int) -> Any:
+    """Joint paths of each series: unique_id, ds, path, y."""
+    if draws < 1:
+        raise ValueError(f"n is {draws}, expected at least 1 path.")
+    generator = torch.Generator().manual_seed(seed)
+    horizon = model.config.horizon
+    parts = []
+    for forecast in model.raw_forecasts(model.last_windows(panel), model.scaling(panel)):
+        path = np.broadcast_to(np.arange(draws)[:, None], (len(forecast.series), draws, horizon))
+        y = array(forecast.path.sample(draws, generator))
+        parts.append((forecast, {"path": np.asarray(path), "y": y}))
+    return _frame(panel, parts, np.repeat(panel.future_times(horizon)[:, None], draws, axis=1))
+
+
+def aggregates(
+    model: FittedModel,
+    panel: Panel,
+    statistic: Statistic,
+    over: int | str | None,
+    levels: Sequence[float],
+    seed: int,
+) -> Any:
+    """A statistic over blocks of steps: unique_id, ds (first step), ds_end (last), intervals."""
+    levels = check_levels(levels)
+    horizon = model.config.horizon
+    steps = block_length(over, panel.freq, horizon)
+    blocks = horizon // steps
+    generator = torch.Generator().manual_seed(seed)
+    parts = [
+        (f, aggregate_columns(NAME, f.path, statistic, steps, levels, generator))
+        for f in model.raw_forecasts(model.last_windows(panel), model.scaling(panel))
+    ]
+    times = panel.future_times(horizon)
+    first, last = times[:, : blocks * steps : steps], times[:, steps - 1 : blocks * steps : steps]
+    frame = _frame(panel, parts, first)
+    ends = panel.to_native(np.repeat(np.arange(len(panel)), blocks), last.reshape(-1), {})
+    return _insert(frame, 2, "ds_end", ends["ds"])
+
+
+def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Sequence[float]) -> Any:
+    """Past forecasts beside what came: unique_id, ds, cutoff, y, intervals."""
+    levels = check_levels(levels)
+    horizon = model.config.horizon
+    series, times, cutoffs, parts = [], [], [], []
+    for forecast in model.raw_forecasts(windows, model.scaling(panel)):
+        rows = forecast.cutoff[:, None] + 1 + np.arange(horizon)
+        series.append(np.repeat(forecast.series, horizon))
+        times.append(panel.times[rows].reshape(-1))
+        cutoffs.append(np.repeat(panel.times[forecast.cutoff], horizon))
+        parts.append({"y": array(forecast.target), **_step_columns(forecast, levels, False)})
+    who, when = np.concatenate(series), np.concatenate(times)
+    columns = {n: np.concatenate([p[n].reshape(-1) for p in parts]) for n in parts[0]}
+    frame = panel.to_native(who, when, columns)
+    ends = panel.to_native(who, np.concatenate(cutoffs), {})
+    return _insert(frame, 2, "cutoff", ends["ds"])
+
+
+def _step_columns(
+    forecast: RawForecast, levels: Sequence[float], uncertainty: bool
+) -> dict[str, Floats]:
+    path = forecast.path
+    df = None if path.df is None else float(path.df)
+    columns = interval_columns(NAME, array(path.loc), array(path.scale), df, levels)
+    if uncertainty:
+        columns |= uncertainty_columns(NAME, path, forecast.novelty)
+    return columns
+
+
+def _frame(
+    panel: Panel, parts: Sequence[tuple[RawForecast, Columns]], times: npt.NDArray[Any]
+) -> Any:
+    """One row per entry of the columns; `times` [series, ...] has their shape."""
+    per_series = int(np.prod(times.shape[1:]))
+    series = np.concatenate([forecast.series for forecast, _ in parts])
+    names = parts[0][1]
+    columns = {n: np.concatenate([c[n].reshape(-1) for _, c in parts]) for n in names}
+    return panel.to_native(np.repeat(series, per_series), times[series].reshape(-1), columns)
+
+
+def _insert(frame: Any, position: int, name: str, column: Any) -> Any:
+    """A frame with one more column at a position, pandas or polars."""
+    if hasattr(frame, "insert_column"):
+        return frame.insert_column(position, column.alias(name))
+    frame.insert(position, name, column)
+    return frame
+
+
+def concatenate(parts: Sequence[Any]) -> Any:
+    """Frames of one kind, one below the other."""
+    if hasattr(parts[0], "vstack"):
+        import polars as pl
+
+        return pl.concat(parts)
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,111 @@
+"""A fitted network with what it remembers of its data: forecasts in scaled and in raw units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core import muted
+from .config import ForecasterConfig
+from .contenders import Contender, build_network
+from .frame import Panel
+from .memory import Memory
+from .network import TrajectoryNetwork
+from .novelty import novelty
+from .predictive import TrajectoryDistribution
+from .rows import Ints
+from .scaling import Scaling
+from .windows import WindowBatch, Windows, flatten, last_windows, windows_between
+
+PREDICTION_BATCH = 1024
+
+
+class RawForecast(NamedTuple):
+    """Forecasts of some windows, in the data's unit.
+
+    Attributes:
+        series: position of each window's series in the panel, [batch].
+        cutoff: flat row of each window's last context value, [batch].
+        path: the distribution, double precision.
+        novelty: nats per window, [batch]; None without units.
+        target: what followed, [batch, H], NaN where unknown; width 0 beyond the panel's end.
+    """
+
+    series: Ints
+    cutoff: Ints
+    path: TrajectoryDistribution
+    novelty: Tensor | None
+    target: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """What forecasting needs, whoever trained it.
+
+    Attributes:
+        config: sizes and options.
+        memory: scaling and last context.
+        network: in evaluation mode.
+    """
+
+    config: ForecasterConfig
+    memory: Memory
+    network: TrajectoryNetwork
+
+    @classmethod
+    def untrained(
+        cls, contender: Contender, config: ForecasterConfig, memory: Memory
+    ) -> FittedModel:
+        """A fresh network for this data."""
+        network = build_network(contender, config, memory.location, memory.mask_inputs)
+        return cls(config, memory, network.eval())
+
+    @torch.no_grad()
+    def forecast(self, batch: WindowBatch) -> TrajectoryDistribution:
+        """Scaled windows in, scaled distributions out; nothing is recorded."""
+        with muted():
+            path: TrajectoryDistribution = self.network(batch.context, batch.context_observed)
+        return path
+
+    def scaling(self, panel: Panel) -> Scaling:
+        """Of the panel's series: as at the fit where known."""
+        return self.memory.scaling.aligned(panel)
+
+    def windows_to_score(self, panel: Panel, step: int = 1) -> Windows:
+        """Windows whose targets follow the rows of the fit."""
+        flat = flatten(panel, self.scaling(panel))
+        rows = self.memory.rows_to_score(panel)
+        return windows_between(flat, rows, self.config.input_size, self.config.horizon, step)
+
+    def last_windows(self, panel: Panel) -> Windows:
+        """The last context of each series."""
+        flat = flatten(panel, self.scaling(panel))
+        return last_windows(flat, self.config.input_size, pad=self.config.missing == "mask")
+
+    @torch.no_grad()
+    def raw_forecasts(self, windows: Windows, scaling: Scaling) -> Iterator[RawForecast]:
+        """Forecasts of all windows, a bounded number at a time."""
+        device = next(self.network.parameters()).device
+        mean, sd = torch.from_numpy(scaling.mean), torch.from_numpy(scaling.sd)
+        done = 0
+        for batch in windows.to(device).batches(PREDICTION_BATCH):
+            series = batch.series.cpu()
+            raw = self.forecast(batch).rescale(mean[series].to(device), sd[series].to(device))
+            target = batch.target.cpu().double() * sd[series, None] + mean[series, None]
+            if batch.target_observed is not None:
+                target = target.masked_fill(~batch.target_observed.cpu(), torch.nan)
+            stop = done + len(series)
+            cutoff = np.asarray(windows.cutoffs[done:stop])
+            yield RawForecast(series.numpy(), cutoff, raw, self._novelty(batch), target)
+            done = stop
+
+    def _novelty(self, batch: WindowBatch) -> Tensor | None:
+        latent = self.network.read(batch.context, batch.context_observed).latent
+        if self.network.units is None or latent is None or not self.network.units.variational:
+            return None
+        return novelty(self.network.units, latent)

@@ -1,0 +1,132 @@
+"""Models on disk: a run folder holds all that forecasting needs, and no code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..training.checkpoint import load_weights, save_checkpoint
+from ..training.journal import checkpoint_name
+from ..training.run_folder import RunFolder
+from .config import ForecasterConfig
+from .contenders import Contender
+from .errors import DataError
+from .memory import Memory
+from .model import FittedModel
+from .task import TrajectoryObjective
+
+LISTED_SERIES = 1000
+"""More names than that are in `series.parquet` alone."""
+
+
+def write_start(
+    run: RunFolder, config: ForecasterConfig, memory: Memory, data: Mapping[str, Any]
+) -> None:
+    """Write what is known before training: configuration and data facts.
+
+    Args:
+        run: a new run.
+        config: of the forecaster.
+        memory: of the data.
+        data: facts for people and for later calls: path, target, sizes, ...
+    """
+    from .. import __version__
+
+    scaling = memory.scaling
+    listed = len(scaling.ids) <= LISTED_SERIES
+    both = np.stack([scaling.mean, scaling.sd], axis=1).tolist()
+    facts = {
+        "series": list(scaling.ids[:LISTED_SERIES]),
+        "series_count": len(scaling.ids),
+        "scaling": dict(zip(scaling.ids, both, strict=True)) if listed else None,
+        **memory.as_dict(),
+        **data,
+    }
+    value = {
+        "vneuron": __version__,
+        "model": config.as_dict(),
+        "data": facts,
+        "seed": config.seed,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    run.write_json("config.json", value)
+    memory.write(run)
+
+
+def check_same(run: RunFolder, config: ForecasterConfig, memory: Memory) -> None:
+    """Refuse to go on with a run of another configuration or other data.
+
+    Raises:
+        ValueError: it differs; the first differing field is named.
+    """
+    before = run.read_json("config.json")["model"]
+    for name, value in config.as_dict().items():
+        if before.get(name) != value:
+            raise ValueError(
+                f"{run.path}: was started with {name} = {before.get(name)!r}, now {value!r}: "
+                "resume with the same options, or start another run"
+            )
+    known = read_memory(run)
+    same = known.scaling.ids == memory.scaling.ids and all(
+        np.array_equal(old, new)
+        for old, new in (
+            (known.scaling.mean, memory.scaling.mean),
+            (known.scaling.sd, memory.scaling.sd),
+            (known.test_from, memory.test_from),
+            (known.test_to, memory.test_to),
+        )
+    )
+    if not same:
+        raise DataError(
+            f"{run.path}: was started on other data or another split; resume with the same, or "
+            "start another run"
+        )
+
+
+def read_config(run: RunFolder) -> ForecasterConfig:
+    """The configuration of a run.
+
+    Raises:
+        ValueError: it was written by another version that has other options.
+    """
+    stored = run.read_json("config.json")
+    known = set(ForecasterConfig.__dataclass_fields__)
+    unknown = sorted(set(stored["model"]) - known)
+    if unknown:
+        raise ValueError(
+            f"{run.path}: has options {unknown} that this version does not know; it was written "
+            f"by vneuron {stored['vneuron']}: use that version, or train again"
+        )
+    return ForecasterConfig(**stored["model"])
+
+
+def read_memory(run: RunFolder) -> Memory:
+    """What the run remembers of its data."""
+    return Memory.read(run, run.read_json("config.json")["data"])
+
+
+def read_model(run: RunFolder, contender: Contender = "EVE") -> FittedModel:
+    """A trained model of a run.
+
+    Raises:
+        RunFolderError: it has no such checkpoint, or a file is damaged.
+    """
+    model = FittedModel.untrained(contender, read_config(run), read_memory(run))
+    load_weights(run, checkpoint_name(contender, "best"), TrajectoryObjective(model.network))
+    return model
+
+
+def write_model(path: Path, model: FittedModel) -> None:
+    """Write a model by itself, as a run without history.
+
+    Raises:
+        RunFolderError: the folder holds something else.
+    """
+    with RunFolder.create(path) as run:
+        write_start(run, model.config, model.memory, {})
+        name = checkpoint_name("EVE", "best")
+        save_checkpoint(run, name, TrajectoryObjective(model.network))
