@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch.optim import Optimizer
 from .checkpoint import load_checkpoint, load_weights, save_checkpoint
 from .events import EventWriter
 from .run_folder import RunFolder
-from .state import ResumeError
+from .state import Identity, ResumeError, TrainingState
 from .vitals_table import VITALS_COLUMNS, VitalsTable
 
 if TYPE_CHECKING:
@@ -67,26 +68,32 @@ class Journal:
         return self.run.exists(f"checkpoints/{checkpoint_name(self.model, 'last')}.safetensors")
 
     @property
-    def has_best(self) -> bool:
-        """Whether an epoch has had a score."""
-        return self.run.exists(f"checkpoints/{checkpoint_name(self.model, 'best')}.safetensors")
-
-    @property
     def where(self) -> str:
         """The file to resume from, for messages."""
         return f"{self.run.path / 'checkpoints' / checkpoint_name(self.model, 'last')}.safetensors"
 
-    def refuse_trained(self) -> None:
-        """Refuse to write over the checkpoints of an earlier training."""
-        if self.has_checkpoint:
-            raise ResumeError(
-                f"{self.where}: holds an earlier training of {self.model!r}; pass resume=True to "
-                "go on with it, or another run folder"
-            )
+    def already_trained(self) -> ResumeError:
+        """The error for a training that would write over an earlier one."""
+        return ResumeError(
+            f"{self.where}: holds an earlier training of {self.model!r}; pass resume=True to go "
+            "on with it, or another run folder"
+        )
 
-    def load_best(self, module: nn.Module) -> dict[str, Any]:
-        """The best weights so far; returns the progress at that time."""
-        return load_weights(self.run, checkpoint_name(self.model, "best"), module)
+    def saved_state(self, module: nn.Module, identity: Identity) -> TrainingState:
+        """How far this model has come, without changing `module`.
+
+        Raises:
+            ResumeError: it was trained otherwise than is asked for now.
+            RunFolderError: the checkpoint is damaged or of another module.
+        """
+        probe = copy.deepcopy(module)
+        progress = load_weights(self.run, checkpoint_name(self.model, "last"), probe)
+        identity.check(progress["identity"], self.where)
+        return TrainingState.from_progress(progress)
+
+    def load_best(self, module: nn.Module) -> None:
+        """The best weights so far."""
+        load_weights(self.run, checkpoint_name(self.model, "best"), module)
 
     def load_last(self, module: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
         """Everything at the end of the last whole epoch."""

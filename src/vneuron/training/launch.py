@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -13,13 +14,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.distributed
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from .config import TrainingConfig
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["build_fabric", "launch", "shared_copy", "spawns", "state_copy", "unshare"]
+__all__ = [
+    "build_fabric",
+    "hush",
+    "launch",
+    "processes",
+    "shared_copy",
+    "spawns",
+    "state_copy",
+    "unshare",
+]
 
 
 def under_torchrun() -> bool:
@@ -34,6 +45,11 @@ def under_torchrun() -> bool:
 def spawns(config: TrainingConfig) -> bool:
     """Whether the trainer has to start processes of its own."""
     return config.devices > 1 and not under_torchrun()
+
+
+def processes(config: TrainingConfig) -> int:
+    """How many processes train together."""
+    return int(os.environ["WORLD_SIZE"]) if under_torchrun() else config.devices
 
 
 def build_fabric(config: TrainingConfig) -> Fabric:
@@ -124,21 +140,36 @@ def _ddp(outside: bool) -> Any:
             "devices is more than 1, and this Python is interactive, where processes cannot be "
             "started: use devices=1, or run a script."
         )
-    # Buffers are equal already: control_step reduces what it writes.
-    return DDPStrategy(start_method="popen" if outside else "spawn", broadcast_buffers=False)
+    return DDPStrategy(start_method="popen" if outside else "spawn", **_buffers_stay())
+
+
+def _buffers_stay() -> dict[str, Any]:
+    """The argument by which buffers are not sent before each forward pass.
+
+    They are equal already: `control_step` reduces what it writes.
+    """
+    new = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    return {"forward_sync_buffers" if new else "broadcast_buffers": False}
+
+
+def hush() -> None:
+    """Keep Fabric's notes on hardware and processes off the terminal for good."""
+    import lightning_fabric  # before the level is set: its import sets one
+
+    logging.getLogger(lightning_fabric.__name__).setLevel(logging.ERROR)
 
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Keep Fabric's notes on hardware it found, and its advice, off the terminal."""
-    import lightning_fabric  # before the level is set: its import sets one
+    """Keep Fabric's notes, and its advice, off the terminal."""
+    import lightning_fabric
 
     logger = logging.getLogger(lightning_fabric.__name__)
     level = logger.level
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning_fabric|lightning_utilities")
         try:
-            logger.setLevel(logging.ERROR)
+            hush()
             yield
         finally:
             logger.setLevel(level)

@@ -10,11 +10,12 @@ from torch import Tensor
 from .config import TrainingConfig
 from .interruption import Interruption
 from .journal import MAIN_MODEL, Journal
-from .launch import build_fabric, launch, shared_copy, spawns, unshare
+from .launch import build_fabric, hush, launch, processes, shared_copy, spawns, unshare
 from .outcome import StopReason, TrainingOutcome
 from .progress import SilentProgress, choose_progress
 from .run_folder import RunFolder
 from .session import OnEpoch, Session
+from .state import Identity
 from .task import AbstractTask
 
 if TYPE_CHECKING:
@@ -87,8 +88,20 @@ class Trainer:
         """
         if resume and run is None:
             raise ValueError("resume is True without a run folder: pass the run to go on with.")
+        journal = None if run is None else Journal(run, name, writing=False)
+        if journal is not None and journal.has_checkpoint:
+            if not resume:
+                raise journal.already_trained()
+            identity = Identity.of(self.config, task, processes(self.config))
+            state = journal.saved_state(task.module, identity)
+            if state.reason is not None:
+                journal.load_best(task.module)
+                task.module.eval()
+                return state.outcome(StopReason(state.reason))
+        return self._train(task, _Job(self.config, task, run, name, resume, on_epoch))
+
+    def _train(self, task: AbstractTask, job: _Job) -> TrainingOutcome:
         fabric = build_fabric(self.config)
-        job = _Job(self.config, task, run, name, resume, on_epoch)
         if not spawns(self.config):
             return TrainingOutcome(**launch(fabric, job))
         # Results come back through shared memory: the queue that Fabric returns by is read only
@@ -132,14 +145,17 @@ class _Job:
         self.result: dict[str, Any] | None = None
         self.asked: Tensor | None = None
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In a process that Fabric started, the first that runs of what is ours."""
+        hush()
+        self.__dict__.update(state)
+
     def __call__(self, fabric: Fabric) -> dict[str, Any]:
         """Train, and give the outcome's fields."""
         first, module = fabric.is_global_zero, self.task.module
         if self.result is not None:
             unshare(module)
         journal = None if self.run is None else Journal(self.run, self.name, writing=first)
-        if journal is not None and not self.resume:
-            journal.refuse_trained()
         progress = choose_progress(self.config.quiet) if first else SilentProgress()
         with Interruption(self.asked) as interruption:
             session = Session(

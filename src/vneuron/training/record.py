@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 __all__ = ["EpochRecord"]
@@ -40,30 +40,25 @@ class EpochRecord:
     logs: dict[str, float] = field(default_factory=dict)
     controls: dict[str, float] = field(default_factory=dict)
 
-    def fields(self) -> dict[str, Any]:
+    def __post_init__(self) -> None:
+        taken = [f.name for f in fields(self)]
+        for name in (*self.scores, *self.logs):
+            if name in taken or (name in self.scores and name in self.logs):
+                raise ValueError(
+                    f"a score or log of {self.model!r} is called {name!r}, which its record "
+                    f"already has; expected another name than {taken}, and each once: call it "
+                    f"'val_{name}', or similar."
+                )
+
+    def line(self) -> dict[str, Any]:
         """The fields of the event log's line: scores and logs beside the others.
 
         Example:
             >>> record = EpochRecord("EVE", 1, 50, 2.0, 1.5, 0.5, 1.0, {"val_nll": 1.2}, True, 3.0)
-            >>> record.fields()["val_nll"]
+            >>> record.line()["val_nll"]
             1.2
         """
-        own = {
-            "model": self.model,
-            "epoch": self.epoch,
-            "step": self.step,
-            "loss": self.loss,
-            "nll": self.nll,
-            "kl": self.kl,
-            "alive": self.alive,
-            "seconds": self.seconds,
-            "controls": self.controls,
-        }
-        for name in (*self.scores, *self.logs):
-            if name in own or (name in self.scores and name in self.logs):
-                raise ValueError(
-                    f"a score or log of {self.model!r} is called {name!r}, which the event log "
-                    f"already has; expected names other than {sorted(own)}: call it "
-                    f"'val_{name}', or similar."
-                )
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("model", "scores", "logs", "best"):  # the log has them in other forms
+            del own[name]
         return own | self.logs | self.scores

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed
-from torch import Tensor, nn
-from torch.optim import AdamW
 
-from ..controls import control_step
 from ..core import Info
-from ..objective import free_energy
+from .clock import Clock
 from .config import TrainingConfig
 from .interruption import Interruption
 from .journal import Journal
@@ -25,8 +20,8 @@ from .order import ExampleOrder, mixed_seed
 from .outcome import StopReason, TrainingOutcome
 from .progress import AbstractProgress
 from .record import EpochRecord
-from .schedule import cosine
 from .state import Identity, TrainingState
+from .stepper import Stepper, build_optimizer
 from .task import AbstractTask
 
 if TYPE_CHECKING:
@@ -73,7 +68,7 @@ class Session:
         self.progress = progress
         self.interruption = interruption
         self.on_epoch = on_epoch
-        self.state = TrainingState()
+        self.identity = Identity.of(config, task, fabric.world_size)
         self.order = ExampleOrder(
             task.examples,
             config.batch_size,
@@ -82,60 +77,47 @@ class Session:
             min_steps=config.min_steps_per_epoch,
             max_steps=config.max_steps_per_epoch,
         )
-        self.identity = Identity(
-            {key: value for key, value in asdict(config).items() if key != "quiet"},
-            fabric.world_size,
-            task.examples,
-            task.score,
-        )
         task.module.to(fabric.device)
         self.optimizer = build_optimizer(task, config)
+        self.step = Stepper(
+            fabric, config, task, self.optimizer, total=config.epochs * self.order.steps
+        )
+        self.state = TrainingState()
         self.best = state_copy(task.module)
+        self.controls = Info({})
+        self.clock = Clock()
 
     # -- beginning and end -----------------------------------------------------------------
 
     def restore(self) -> None:
-        """Go on from the last whole epoch, if there is one.
-
-        Raises:
-            ResumeError: the configuration, the data or the number of processes differs.
-        """
+        """Go on from the last whole epoch, if there is one."""
         if self.journal is None or not self.journal.has_checkpoint:
             return
         module = self.task.module
-        if self.journal.has_best:
-            self.identity.check(self.journal.load_best(module)["identity"], self.journal.where)
-            self.best = state_copy(module)
+        self.journal.load_best(module)
+        self.best = state_copy(module)
         progress = self.journal.load_last(module, self.optimizer)
         self.state = TrainingState.from_progress(progress)
+        self.clock = Clock(self.state.seconds, self.state.cpu_seconds)
 
     def run(self) -> TrainingOutcome:
         """Train until there is a reason to stop; the module then holds the best weights."""
-        if self.state.reason is None:
-            self._began = time.monotonic() - self.state.seconds
-            self._began_cpu = time.process_time() - self.state.cpu_seconds
-            on_gpu = self.fabric.device.type == "cuda"
-            devices = [self.fabric.device] if on_gpu else []
-            try:
-                self._open()
-                with torch.random.fork_rng(devices):
-                    reason = self._epochs()
-                self._clock()
-                self.progress.close(f"{self.name}: {reason.message}")
-            finally:
-                self.progress.close()
-                if self.journal is not None:
-                    self.journal.close()
-        else:
-            reason = StopReason(self.state.reason)
+        on_gpu = self.fabric.device.type == "cuda"
+        try:
+            self._open()
+            with torch.random.fork_rng([self.fabric.device] if on_gpu else []):
+                reason = self._epochs()
+            self.state.seconds, self.state.cpu_seconds = self.clock.read()
+            self.progress.close(f"{self.name}: {reason.message}")
+        finally:
+            self.progress.close()
+            if self.journal is not None:
+                self.journal.close()
         self.task.module.load_state_dict(self.best)
         self.task.module.eval()
-        return self._outcome(reason)
+        return self.state.outcome(reason)
 
     def _open(self) -> None:
-        module = self.task.module
-        compiled: nn.Module = torch.compile(module) if self.config.compile else module  # type: ignore[assignment]
-        self.module, self.stepper = self.fabric.setup(compiled, self.optimizer)
         if self.journal is not None:
             self.journal.open(self.state.epoch, self.state.events)
         if self.state.epoch > 0:
@@ -149,25 +131,9 @@ class Session:
                 examples=self.task.examples,
                 processes=self.fabric.world_size,
                 device=self.fabric.device.type,
-                parameters=sum(p.numel() for p in module.parameters()),
+                parameters=sum(p.numel() for p in self.task.module.parameters()),
             )
         self.progress.start(self.name, self.config.epochs, self.order.steps, self.state.step)
-
-    def _outcome(self, reason: StopReason) -> TrainingOutcome:
-        state = self.state
-        return TrainingOutcome(
-            best_score=state.best_score,
-            best_epoch=state.best_epoch,
-            epochs=state.epoch,
-            steps=state.step,
-            reason=reason,
-            seconds=state.seconds,
-            cpu_seconds=state.cpu_seconds,
-        )
-
-    def _clock(self) -> None:
-        self.state.seconds = time.monotonic() - self._began
-        self.state.cpu_seconds = time.process_time() - self._began_cpu
 
     def _event(self, event: str, **fields: object) -> None:
         if self.journal is not None:
@@ -196,10 +162,10 @@ class Session:
         if self.fabric.device.type == "cuda":
             indices = indices.pin_memory()
         meter = Meter()
-        self.module.train()
+        self.task.module.train()
         for step, chosen in enumerate(indices, start=1):
             done = self.state.step + step
-            self._info = self._step(chosen, done - 1, meter)
+            self.controls = self.step(chosen, done - 1, meter)
             # Alone, stop at once; with others, when all can agree to.
             asked = world == 1 and self.interruption.requested
             if asked or step % _READ_EVERY == 0 or step == self.order.steps:
@@ -212,32 +178,6 @@ class Session:
                     break
         return reading
 
-    def _step(self, indices: Tensor, done: int, meter: Meter) -> Info:
-        """One optimiser step; nothing in it waits for the device."""
-        self._set_learning_rate(done)
-        batch = self.task.batch(indices, self.fabric.device)
-        nll, terms, penalty, logs = self.module(*batch)
-        loss = free_energy(nll, terms, penalty)
-        self.fabric.backward(loss)
-        if self.config.gradient_clip > 0:
-            self.fabric.clip_gradients(
-                self.module,
-                self.stepper,
-                max_norm=self.config.gradient_clip,
-                error_if_nonfinite=False,
-            )
-        self.stepper.step()
-        self.stepper.zero_grad()
-        info = control_step(self.task.module, terms)
-        meter.add(loss, nll, logs)
-        return info
-
-    def _set_learning_rate(self, done: int) -> None:
-        total = self.config.epochs * self.order.steps
-        rate = self.config.learning_rate * cosine(done, total, self.config.warmup_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["lr_scale"]
-
     def _finish_epoch(self, reading: Reading) -> StopReason | None:
         """Validate, write everything down, and say whether to stop."""
         scores = self._validate()
@@ -248,7 +188,7 @@ class Session:
         state.epoch += 1
         state.step += self.order.steps
         best = state.judge(score)
-        self._clock()
+        state.seconds, state.cpu_seconds = self.clock.read()
         reason = self._reason()
         state.reason = None if reason is None else reason.value
         if best:
@@ -278,7 +218,7 @@ class Session:
         module.eval()
         scores: dict[str, float] = {}
         if self.fabric.is_global_zero:
-            scores = self.task.validate(module)
+            scores = {name: float(value) for name, value in self.task.validate(module).items()}
         if self.fabric.world_size > 1:
             scores = self.fabric.broadcast(scores)
             for buffer in module.buffers():
@@ -305,7 +245,7 @@ class Session:
             best=best,
             seconds=self.state.seconds,
             logs=means,
-            controls=self._info.fetch(),
+            controls=self.controls.fetch(),
         )
 
     def _write(self, record: EpochRecord, reason: StopReason | None) -> None:
@@ -316,7 +256,7 @@ class Session:
         vitals = self.task.vitals()
         if vitals is not None:
             journal.vitals(record.epoch, record.step, vitals)
-        journal.event("epoch", **{k: v for k, v in record.fields().items() if k != "model"})
+        journal.event("epoch", **record.line())
         if record.best:
             journal.event("best", epoch=record.epoch, score=state.best_score)
             journal.save_best(module, state.progress(self.identity))
@@ -324,22 +264,3 @@ class Session:
             journal.event("stop", reason=reason.value, epoch=record.epoch)
         state.events = journal.position()
         journal.save_last(module, self.optimizer, state.progress(self.identity))
-
-
-def build_optimizer(task: AbstractTask, config: TrainingConfig) -> AdamW:
-    """AdamW over a task's parameter groups, fused where torch can."""
-    groups: list[dict[str, Any]] = []
-    for group in task.parameter_groups():
-        unknown = sorted(group.keys() - {"params", "weight_decay", "lr_scale"})
-        if unknown:
-            raise ValueError(
-                f"a parameter group has {unknown}, expected only 'params', 'weight_decay' and "
-                "'lr_scale': the learning rate and its schedule are the trainer's."
-            )
-        own = {"weight_decay": 0.0, "lr_scale": 1.0, **group}
-        groups.append({**own, "params": list(own["params"])})
-    parameters = [parameter for group in groups for parameter in group["params"]]
-    if not parameters:
-        raise ValueError("the task has no parameters, expected at least one to train.")
-    fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
-    return AdamW(groups, lr=config.learning_rate, fused=fused)

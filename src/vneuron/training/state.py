@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from .config import TrainingConfig
+from .outcome import StopReason, TrainingOutcome
+from .task import AbstractTask
+
 __all__ = ["Identity", "ResumeError", "TrainingState"]
 
 
@@ -29,6 +33,12 @@ class Identity:
     processes: int
     examples: int
     score: str
+
+    @classmethod
+    def of(cls, config: TrainingConfig, task: AbstractTask, processes: int) -> Self:
+        """The identity of a training that is about to begin."""
+        matters = {name: value for name, value in asdict(config).items() if name != "quiet"}
+        return cls(matters, processes, task.examples, task.score)
 
     def check(self, saved: Mapping[str, Any], where: str) -> None:
         """Refuse to go on from a checkpoint of another run.
@@ -81,6 +91,18 @@ class TrainingState:
         else:
             self.stale += 1
         return better
+
+    def outcome(self, reason: StopReason) -> TrainingOutcome:
+        """What training came to if it ends here."""
+        return TrainingOutcome(
+            best_score=self.best_score,
+            best_epoch=self.best_epoch,
+            epochs=self.epoch,
+            steps=self.step,
+            reason=reason,
+            seconds=self.seconds,
+            cpu_seconds=self.cpu_seconds,
+        )
 
     def progress(self, identity: Identity) -> dict[str, Any]:
         """All of it, as a checkpoint's progress."""
