@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+import torch
+
 from ..training.config import Device, Precision, TrainingConfig
 from ..units.gaussian import ScaleKind
 from .network import Likelihood
@@ -97,6 +99,13 @@ class ForecasterConfig:
             compile=self.compile,
             quiet=quiet,
         )
+
+    def torch_device(self) -> torch.device:
+        """Where forecasts are made."""
+        name = self.device
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(name)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -389,13 +389,18 @@ class EVEForecaster:
         store.write_model(Path(path), self.model)
 
     @classmethod
-    def load(cls, path: str | Path, *, quiet: bool = False) -> Self:
+    def load(cls, path: str | Path, *, device: Device | None = None, quiet: bool = False) -> Self:
         """A forecaster from a folder that `save` or a run wrote; no code of the folder is run.
+
+        Args:
+            path: the folder.
+            device: "auto", "cpu" or "cuda"; None is what the fit was told.
+            quiet: no progress in later fits.
 
         Raises:
             RunFolderError: it is no model, or damaged.
         """
-        model = store.read_model(RunFolder.open(path))
+        model = store.read_model(RunFolder.open(path), device=device)
         forecaster = cls.from_config(model.config, quiet=quiet)
         forecaster._model = model
         return forecaster
@@ -418,7 +423,7 @@ class EVEForecaster:
     def _context(self, df: object) -> Panel:
         if df is None:
             return self.model.memory.context
-        panel = self._panel(df)
+        panel = df if isinstance(df, Panel) else self._panel(df)
         known = self.model.memory.context.freq
         if panel.freq != known:
             raise DataError(

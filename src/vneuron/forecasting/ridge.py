@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .normalisation import Location, WindowScale, window_scale
 from .predictive import TrajectoryDistribution
 from .windows import WindowBatch, Windows
 
 BATCH = 4096
+SMALLEST_SPREAD = 1e-3
+"""In training deviations: a series that validation forecast without error is not certain."""
+
 PENALTIES = (1e-4, 1e-2, 1.0, 1e2, 1e4)
 """Candidates for the ridge, in units of a mean squared input of one; validation chooses."""
 
 
-class ResidualSpread:
+class ResidualSpread(nn.Module):
     r"""Ridge regression of the normalised path on the normalised window, with empirical spread.
 
     .. math:: y \sim N\bigl(\hat y(x), \mathrm{diag}(\hat\sigma_{ih}^2)\bigr)
@@ -25,19 +28,30 @@ class ResidualSpread:
     in training deviations of the series, as the point metrics do.
 
     Args:
+        input_size: L.
+        horizon: H.
+        series: number of series that it is fitted on.
         location: what a window is centred on.
 
+    Attributes:
+        weight: buffer, [L + 1, H]; the last row is the intercept.
+        spread: buffer, [series + 1, H]; the last row is over all series, for new ones.
+
     Example:
-        >>> from vneuron.forecasting.normalisation import window_scale
-        >>> ResidualSpread("mean").location
-        'mean'
+        >>> ResidualSpread(input_size=24, horizon=6, series=2).spread.shape
+        torch.Size([3, 6])
     """
 
     weight: Tensor
     spread: Tensor
 
-    def __init__(self, location: Location) -> None:
+    def __init__(
+        self, input_size: int, horizon: int, series: int, location: Location = "mean"
+    ) -> None:
+        super().__init__()
         self.location: Location = location
+        self.register_buffer("weight", torch.zeros(input_size + 1, horizon, dtype=torch.float64))
+        self.register_buffer("spread", torch.ones(series + 1, horizon))
 
     @torch.no_grad()
     def fit(self, train: Windows, validation: Windows) -> ResidualSpread:
@@ -52,15 +66,18 @@ class ResidualSpread:
         for penalty in PENALTIES:
             weight = torch.linalg.solve(gram + penalty * 1e-3 * rows * identity, cross)
             candidates.append((self._errors(weight, validation)[0], weight))
-        _, self.weight = min(candidates, key=lambda found: found[0])
-        self.spread = self._errors(self.weight, validation)[1]
+        self.weight.copy_(min(candidates, key=lambda found: found[0])[1])
+        self.spread.copy_(self._errors(self.weight, validation)[1])
         return self
 
-    def __call__(self, batch: WindowBatch) -> TrajectoryDistribution:
-        """Independent Gaussian steps."""
+    def forward(self, batch: WindowBatch) -> TrajectoryDistribution:
+        """Independent Gaussian steps.
+
+        Args:
+            batch: windows; `series` counts as at the fit, or is −1 for a series new to it.
+        """
         loc = self._path(self.weight, batch)
-        spread = self.spread[batch.series.cpu()].to(loc)
-        return TrajectoryDistribution(loc, spread, df=None)
+        return TrajectoryDistribution(loc, self.spread[batch.series], df=None)
 
     def _normal_equations(self, windows: Windows) -> tuple[Tensor, Tensor, float]:
         size = windows.input_size + 1
@@ -86,7 +103,7 @@ class ResidualSpread:
         return window.location + window.scale * (inputs @ weight.to(inputs))
 
     def _errors(self, weight: Tensor, windows: Windows) -> tuple[float, Tensor]:
-        """Mean squared error, and its root by series and step, [series, H]."""
+        """Mean squared error, and its root by series and step with a last row for all."""
         shape = (len(windows.flat.ids), windows.horizon)
         total = torch.zeros(shape, dtype=torch.float64)
         count = torch.zeros(shape, dtype=torch.float64)
@@ -99,4 +116,5 @@ class ResidualSpread:
         overall = total.sum(0) / count.sum(0).clamp_min(1.0)
         by_series = torch.where(count > 0, total / count.clamp_min(1.0), overall)
         mean = float(total.sum() / count.sum().clamp_min(1.0))
-        return mean, by_series.sqrt().clamp_min(1e-6).float()
+        spread = torch.cat([by_series, overall[None]]).sqrt()
+        return mean, spread.clamp_min(SMALLEST_SPREAD).float()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,14 +110,30 @@ def read_memory(run: RunFolder) -> Memory:
     return Memory.read(run, run.read_json("config.json")["data"])
 
 
-def read_model(run: RunFolder, contender: Contender = "EVE") -> FittedModel:
+def read_model(
+    run: RunFolder,
+    contender: Contender = "EVE",
+    *,
+    device: str | None = None,
+    seed: int | None = None,
+) -> FittedModel:
     """A trained model of a run.
+
+    Args:
+        run: the run.
+        contender: which.
+        device: "auto", "cpu" or "cuda"; None is what the run was told.
+        seed: of sample paths; None is the run's.
 
     Raises:
         RunFolderError: it has no such checkpoint, or a file is damaged.
     """
-    model = FittedModel.untrained(contender, read_config(run), read_memory(run))
+    config = read_config(run)
+    changes: dict[str, Any] = {"device": device, "seed": seed}
+    config = replace(config, **{name: v for name, v in changes.items() if v is not None})
+    model = FittedModel.untrained(contender, config, read_memory(run))
     load_weights(run, checkpoint_name(contender, "best"), TrajectoryObjective(model.network))
+    model.network.to(config.torch_device())
     return model
 
 

@@ -1,0 +1,63 @@
+"""The `vneuron` command: verbs, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from . import demo, evaluate, fit, forecast, health, info, report
+from .options import show_version
+
+app = typer.Typer(
+    name="vneuron",
+    help="Forecasts of whole trajectories, with intervals that hold for each step and for sums "
+    "over steps.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for verb in (demo, fit, forecast, evaluate, health, report, info):
+    app.command(name=verb.__name__.rpartition(".")[2])(verb.run)
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+def main() -> None:
+    """Run the command; wrong usage and bad input end in one line on standard error and code 2."""
+    try:
+        code = typer.main.get_command(app).main(standalone_mode=False)
+    except TyperException as error:
+        _fail(f"{error.format_message()} See vneuron --help.")
+    except Abort:
+        _fail("stopped", 130)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has seen enough
+        sys.exit(0)
+    except (ValueError, FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        _fail(_one_line(error))
+    except ModuleNotFoundError as error:
+        _fail(str(error))
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fail(message: str, code: int = 2) -> None:
+    print(f"vneuron: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)

@@ -1,0 +1,72 @@
+"""`vneuron evaluate`: a run's models on the rows after its fit."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from . import options
+from .console import Console, print_json, print_scores
+
+
+def run(
+    run: options.RunPath,
+    data: options.DataPath,
+    step: Annotated[int, typer.Option(help="Rows between windows.")] = 1,
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="Write the scores and a new report into the run folder."),
+    ] = False,
+    time_col: options.TimeCol = None,
+    target: options.Target = None,
+    freq: options.Freq = None,
+    missing: options.Missing = None,
+    duplicates: options.Duplicates = None,
+    exogenous: options.Exogenous = None,
+    delimiter: options.Delimiter = None,
+    seed: options.Seed = None,
+    device: options.Device = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    version: options.Version = False,
+) -> int:
+    """Score the run's models on its test rows of DATA; target and scaling are the fit's."""
+    from ..forecasting.comparison import read_field, score_field, write_results
+    from ..forecasting.errors import DataError
+    from ..report.page import write_report
+    from ..training.run_folder import RunFolder
+    from .remembered import read_like
+
+    started = time.monotonic()
+    console = Console(quiet=quiet)
+    table = read_like(
+        run,
+        data,
+        time_col=time_col,
+        target=target,
+        freq=options.parse_frequency(freq),
+        missing=missing,
+        duplicates=duplicates,
+        exogenous=exogenous,
+        delimiter=delimiter,
+    )
+    console.notes(table.notes)
+    folder = RunFolder.open(run)
+    found = read_field(folder, device=device, seed=seed)
+    metrics = score_field(found, table.panel, step=step, say=console.say)
+    if not metrics["windows"]:
+        raise DataError(
+            f"{data}: holds no whole window after the rows that {run} was fitted on; give data "
+            "that go on beyond them"
+        )
+    if update:
+        write_results(folder, found, metrics, table.panel)
+        console.say(f"report: {write_report(run)}")
+    if json:
+        result = {name: metrics[name] for name in ("test", "windows", "health")}
+        print_json({**result, "seconds": round(time.monotonic() - started, 2), "run": str(run)})
+    else:
+        print_scores(metrics["test"], metrics["windows"])
+    return 0

@@ -1,0 +1,207 @@
+"""`vneuron fit`: a file in, a run folder out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import options
+from .console import Console, print_json, print_scores
+
+if TYPE_CHECKING:
+    from ..forecasting.tables import Table
+
+
+def run(
+    data: options.DataPath,
+    horizon: Annotated[int, typer.Option("--horizon", "-H", help="Steps to forecast.")],
+    input_size: Annotated[int, typer.Option("--input-size", "-L", help="Steps of context.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The run folder; a new one below runs/ if not given."),
+    ] = None,
+    time_col: options.TimeCol = None,
+    target: options.Target = None,
+    freq: options.Freq = None,
+    missing: options.Missing = None,
+    duplicates: options.Duplicates = None,
+    exogenous: options.Exogenous = None,
+    delimiter: options.Delimiter = None,
+    train_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows of each series to train on, from the first; with a point, a share. All "
+            "that validation and test leave if not given.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    val_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows after those, for choosing the best epoch; 10% if not given.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    test_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows after those, for the scores; 10% if not given, 0 for none. Rows beyond are "
+            "unused.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    units: Annotated[int, typer.Option(rich_help_panel=options.MODEL, help="Units.")] = 32,
+    latent_dim: Annotated[
+        int, typer.Option(rich_help_panel=options.MODEL, help="Latent dimensions of a unit.")
+    ] = 1,
+    network: Annotated[str, typer.Option(rich_help_panel=options.MODEL)] = "trajectory",
+    control: Annotated[
+        str, typer.Option(rich_help_panel=options.MODEL, help="What keeps units alive.")
+    ] = "none",
+    scale: Annotated[
+        str, typer.Option(rich_help_panel=options.MODEL, help="input, per_unit or scalar.")
+    ] = "input",
+    prior: Annotated[
+        str, typer.Option(rich_help_panel=options.MODEL, help="standard or learned.")
+    ] = "standard",
+    beta: Annotated[
+        float,
+        typer.Option(
+            rich_help_panel=options.MODEL, help="Price of a nat of each unit's KL, per window."
+        ),
+    ] = 0.1,
+    likelihood: Annotated[
+        str, typer.Option(rich_help_panel=options.MODEL, help="student or gaussian.")
+    ] = "student",
+    location: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL, help="What windows are centred on: auto, mean, last."
+        ),
+    ] = "auto",
+    hidden: Annotated[int, typer.Option(rich_help_panel=options.MODEL, help="Features.")] = 256,
+    dropout: Annotated[float, typer.Option(rich_help_panel=options.MODEL)] = 0.3,
+    epochs: Annotated[int, typer.Option(rich_help_panel=options.RUN)] = 8,
+    batch_size: Annotated[int, typer.Option(rich_help_panel=options.RUN)] = 256,
+    learning_rate: Annotated[float, typer.Option(rich_help_panel=options.RUN)] = 1e-3,
+    patience: Annotated[
+        int,
+        typer.Option(
+            rich_help_panel=options.RUN, help="Epochs without a better score before it stops."
+        ),
+    ] = 3,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            rich_help_panel=options.RUN, help="Train and score the baselines in the same run."
+        ),
+    ] = True,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", rich_help_panel=options.RUN, help="Go on with the run in --out."),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", rich_help_panel=options.RUN, help="Replace the run in --out."),
+    ] = False,
+    devices: Annotated[
+        int, typer.Option(rich_help_panel=options.RUN, help="Processes for training.")
+    ] = 1,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    version: options.Version = False,
+) -> int:
+    """Train on DATA, score the test rows beside the baselines, write a run folder and a report."""
+    from ..forecasting.config import ForecasterConfig
+    from ..forecasting.tables import read_table
+
+    started = time.monotonic()
+    console = Console(quiet=quiet)
+    treatment: dict[str, Any] = {
+        "missing": missing or "error",
+        "duplicates": duplicates or "error",
+        "exogenous": exogenous or "error",
+    }
+    config = ForecasterConfig(
+        horizon=horizon,
+        input_size=input_size,
+        units=units,
+        latent_dim=latent_dim,
+        network=network,  # type: ignore[arg-type]  # the config checks it and names the choices
+        control=control,  # type: ignore[arg-type]
+        scale=scale,  # type: ignore[arg-type]
+        prior=prior,  # type: ignore[arg-type]
+        beta=beta,
+        likelihood=likelihood,  # type: ignore[arg-type]
+        location=location,  # type: ignore[arg-type]
+        hidden=hidden,
+        dropout=dropout,
+        freq=options.parse_frequency(freq),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed or 0,
+        device=device or "auto",  # type: ignore[arg-type]
+        devices=devices,
+        **treatment,
+    )
+    sizes = {
+        "train_size": options.parse_size(train_size),
+        "val_size": options.parse_size(val_size),
+        "test_size": options.parse_size(test_size),
+    }
+    table = read_table(
+        data,
+        time_col=time_col,
+        target=target,
+        freq=config.freq,
+        delimiter=delimiter,
+        **treatment,
+    )
+    console.notes(table.notes)
+    facts = {**sizes, **_facts(table), "delimiter": delimiter, "command": None}
+    from .experiment import Experiment
+
+    experiment = Experiment(table.panel, config, sizes, facts, console)
+    folder = out or free_folder(data)
+    result = experiment.run(
+        folder, baselines=baselines, resume=resume, overwrite=overwrite, command=_command()
+    )
+    result["seconds"] = round(time.monotonic() - started, 2)
+    if json:
+        print_json(result)
+    elif result["test"]:
+        print_scores(result["test"], result["windows"])
+    return 130 if result["outcome"] == "interrupted" else 0
+
+
+def _facts(table: Table) -> dict[str, Any]:
+    """What is worth remembering about the file."""
+    return {
+        "path": str(table.path.resolve()),
+        "kind": table.kind,
+        "time_col": table.time_col,
+        "target": list(table.target),
+        "rows": len(table.panel.times),
+    }
+
+
+def _command() -> list[str]:
+    return ["vneuron", *sys.argv[1:]]
+
+
+def free_folder(data: Path) -> Path:
+    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is not taken."""
+    name = data.name.split(".")[0] or "run"
+    folder, count = Path("runs") / name, 1
+    while folder.exists():
+        count += 1
+        folder = Path("runs") / f"{name}-{count}"
+    return folder

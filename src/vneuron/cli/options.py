@@ -1,0 +1,106 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"vneuron {version('vneuron')}")
+        raise typer.Exit
+
+
+def parse_frequency(text: str | None) -> str | int | None:
+    """A frequency from the command line: whole numbers are steps of an integer time column."""
+    return int(text) if text is not None and text.lstrip("-").isdigit() else text
+
+
+def parse_size(text: str | None) -> int | float | None:
+    """A number of rows, or, with a point, a share of each series.
+
+    Raises:
+        ValueError: neither.
+    """
+    if text is None:
+        return None
+    try:
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:
+        raise ValueError(
+            f"size is {text!r}: give rows, such as 2880, or a share, such as 0.1"
+        ) from None
+
+
+DATA = "Input"
+MODEL = "Model"
+RUN = "Run"
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights, batches and draws.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `fit` wrote.")]
+DataPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="CSV (also .gz) or Parquet. Long with columns unique_id, ds, y; else wide, a date "
+        "column and one column per series.",
+    ),
+]
+TimeCol = Annotated[
+    str | None,
+    typer.Option(help="The time column; guessed if not given.", rich_help_panel=DATA),
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column to forecast; may be repeated. All numeric columns if not given.",
+        rich_help_panel=DATA,
+    ),
+]
+Freq = Annotated[
+    str | None,
+    typer.Option(
+        help="Step between rows: a pandas alias such as h, 15min, D, W, MS, or a whole number; "
+        "guessed if not given.",
+        rich_help_panel=DATA,
+    ),
+]
+Missing = Annotated[
+    str | None,
+    typer.Option(
+        help="Missing values and gaps: error, interpolate, or mask (leave them out of the "
+        "likelihood).",
+        rich_help_panel=DATA,
+    ),
+]
+Duplicates = Annotated[
+    str | None,
+    typer.Option(help="Repeated time stamps: error, first, last or mean.", rich_help_panel=DATA),
+]
+Exogenous = Annotated[
+    str | None,
+    typer.Option(help="Further columns of a long file: error or ignore.", rich_help_panel=DATA),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(help="Of a text file; a comma if not given.", rich_help_panel=DATA),
+]
+Levels = Annotated[
+    list[float] | None,
+    typer.Option("--level", help="Central interval in per cent; may be repeated."),
+]

@@ -1,0 +1,54 @@
+"""Reading a data file the way a run's own data were read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..forecasting.config import ForecasterConfig
+    from ..forecasting.tables import Table
+
+
+def read_like(run: Path, data: Path, **given: Any) -> Table:
+    """A file read with the target, time column, frequency and treatment of the run.
+
+    Args:
+        run: the run folder.
+        data: the file.
+        given: options of the command line, which win where they are not None.
+    """
+    from ..forecasting.store import read_config
+    from ..forecasting.tables import read_table
+    from ..training.run_folder import RunFolder
+
+    folder = RunFolder.open(run)
+    config = read_config(folder)
+    facts = folder.read_json("config.json")["data"]
+    options: dict[str, Any] = {
+        "time_col": facts.get("time_col"),
+        "target": _target(facts),
+        "freq": facts["freq"],
+        "delimiter": facts.get("delimiter"),
+        "missing": config.missing,
+        "duplicates": config.duplicates,
+        "exogenous": config.exogenous,
+    }
+    options |= {name: value for name, value in given.items() if value is not None}
+    return read_table(data, **options)
+
+
+def _target(facts: dict[str, Any]) -> list[str] | None:
+    """A wide file's columns; a long file has its series in rows."""
+    target: list[str] | None = facts.get("target")
+    return target or None
+
+
+def with_seed_and_device(
+    config: ForecasterConfig, seed: int | None, device: str | None
+) -> ForecasterConfig:
+    """The configuration with what the command line overrides."""
+    from dataclasses import replace
+
+    changes: dict[str, Any] = {"seed": seed, "device": device}
+    return replace(config, **{name: v for name, v in changes.items() if v is not None})
