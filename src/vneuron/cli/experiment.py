@@ -45,7 +45,7 @@ class Experiment:
         """Train, score and report; what is wrong with the data is found before anything is written.
 
         Returns:
-            "test", "windows", "health", "outcome", "notes" and "run", as `--json` prints them.
+            "test", "windows", "health", "outcome", "train_cpu_seconds" by model, "notes" and "run", as `--json` prints them.
         """
         from ..forecasting.comparison import score_field, train_field, write_results
         from ..forecasting.fitting import open_run
@@ -85,6 +85,7 @@ class Experiment:
             "windows": metrics["windows"],
             "health": metrics["health"],
             "outcome": outcome,
+            "train_cpu_seconds": found.seconds,
             "notes": list(material.notes),
             "run": str(folder),
         }
