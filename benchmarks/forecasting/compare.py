@@ -39,7 +39,9 @@ def main() -> None:
     results = [
         result(arguments, further, folder / f"seed-{seed}", seed) for seed in arguments.seeds
     ]
-    frame = pd.concat([rows(seed, found) for seed, found in zip(arguments.seeds, results)])
+    frame = pd.concat(
+        [rows(seed, found) for seed, found in zip(arguments.seeds, results, strict=True)]
+    )
     frame.to_parquet(folder / "results.parquet", index=False)
     print_table(name, frame, results)
 

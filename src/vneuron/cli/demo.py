@@ -34,7 +34,7 @@ def run(
     config = ForecasterConfig(
         horizon=24,
         input_size=120,
-        units=16,
+        units=8,
         hidden=64,
         epochs=12,
         batch_size=64,

@@ -45,7 +45,8 @@ class Experiment:
         """Train, score and report; what is wrong with the data is found before anything is written.
 
         Returns:
-            "test", "windows", "health", "outcome", "train_cpu_seconds" by model, "notes" and "run", as `--json` prints them.
+            "test", "windows", "health", "outcome", "train_cpu_seconds" by model, "notes" and
+            "run", as `--json` prints them.
         """
         from ..forecasting.comparison import score_field, train_field, write_results
         from ..forecasting.fitting import open_run

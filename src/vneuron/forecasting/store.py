@@ -33,19 +33,22 @@ def write_start(
         run: a new run.
         config: of the forecaster.
         memory: of the data.
-        data: facts for people and for later calls: path, target, sizes, ...
+        data: facts for people and for later calls: path, target, sizes, ...; "command" is what
+            was typed, for the report.
     """
     from .. import __version__
 
     scaling = memory.scaling
     listed = len(scaling.ids) <= LISTED_SERIES
     both = np.stack([scaling.mean, scaling.sd], axis=1).tolist()
+    known = dict(data)
+    command = known.pop("command", None)
     facts = {
         "series": list(scaling.ids[:LISTED_SERIES]),
         "series_count": len(scaling.ids),
         "scaling": dict(zip(scaling.ids, both, strict=True)) if listed else None,
         **memory.as_dict(),
-        **data,
+        **known,
     }
     value = {
         "vneuron": __version__,
@@ -53,6 +56,7 @@ def write_start(
         "data": facts,
         "seed": config.seed,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
     }
     run.write_json("config.json", value)
     memory.write(run)
