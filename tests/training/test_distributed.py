@@ -109,7 +109,7 @@ def test_torchrun(tmp_path, alone):
         task = SmallTask(draws=False)
         run = new_run(path) if rank == "0" else RunFolder(path)
         outcome = Trainer(TrainingConfig(**{ {**TOGETHER, "devices": 1}!r})).fit(task, run)
-        weights = {key: value.clone() for key, value in task.module.state_dict().items()}
+        weights = {{key: value.clone() for key, value in task.module.state_dict().items()}}
         safetensors.torch.save_file(weights, path + rank)
         again = Trainer(TrainingConfig(**{ {**TOGETHER, "devices": 1}!r})).fit(task, run, "twin")
         assert again.reason == outcome.reason == "completed"

@@ -107,6 +107,16 @@ def test_mixed_precision_keeps_weights_and_statistics_single():
     assert {v.dtype for v in tensors.values()} <= {torch.float32, torch.int64}
 
 
+@pytest.mark.slow
+def test_compiled_it_learns_the_same():
+    plain, compiled = SmallTask(draws=False), SmallTask(draws=False)
+    trainer(epochs=2).fit(plain)
+    trainer(epochs=2, compile=True).fit(compiled)
+    expected = state(plain.module)
+    for name, value in state(compiled.module).items():
+        torch.testing.assert_close(value, expected[name], atol=1e-5, rtol=1e-5, equal_nan=True)
+
+
 # -- how it ends -------------------------------------------------------------------------------
 
 
