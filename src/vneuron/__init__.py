@@ -18,7 +18,7 @@ from .core import (
 )
 from .objective import free_energy
 from .priors import LearnedNormal, StandardNormal
-from .units import DeterministicUnits, GaussianUnits
+from .units import DeterministicUnits, GaussianUnits, PoissonUnits
 from .vitals import Health, Thresholds, Verdict, health
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = [
     "Latent",
     "LearnedNormal",
     "LocalTerm",
+    "PoissonUnits",
     "StandardNormal",
     "Thresholds",
     "UnitStatistics",

@@ -2,5 +2,6 @@
 
 from .deterministic import DeterministicUnits
 from .gaussian import GaussianUnits
+from .poisson import PoissonUnits
 
-__all__ = ["DeterministicUnits", "GaussianUnits"]
+__all__ = ["DeterministicUnits", "GaussianUnits", "PoissonUnits"]

@@ -8,8 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import AbstractPrior, AbstractUnit, Latent
-from ..functional.gaussian import bounded_scale, reparameterise, unbounded_scale
+from ..core import AbstractPrior, AbstractUnit, Latent, PriorContext
+from ..functional.gaussian import (
+    SCALE_CEILING,
+    SCALE_FLOOR,
+    bounded_scale,
+    raw_of_scale,
+    reparameterise,
+    unbounded_scale,
+)
 from ..functional.pooling import Activity
 from ..priors import StandardNormal
 
@@ -38,6 +45,8 @@ class GaussianUnits(AbstractUnit):
         loc: the linear map to µ; rows unit after unit, k to each.
         raw_scale: unbounded scale, [units, k], under "scalar" [1, 1].
         scale_weight: what h adds to it, [units · k, in_features]; None unless scale="input".
+        scale_gain: buffer [units, 1] that multiplies σ and its bounds; 1 unless a control changed
+            the unit's gauge.
 
     Raises:
         ValueError: if an argument is out of range, or the prior has another shape.
@@ -52,6 +61,7 @@ class GaussianUnits(AbstractUnit):
     """
 
     scale_weight: nn.Parameter | None
+    scale_gain: Tensor
 
     def __init__(
         self,
@@ -75,20 +85,47 @@ class GaussianUnits(AbstractUnit):
         self.raw_scale = nn.Parameter(torch.full(shape, unbounded_scale(initial_scale)))
         weight = torch.zeros(units * latent_dim, in_features) if scale == "input" else None
         self.register_parameter("scale_weight", None if weight is None else nn.Parameter(weight))
+        self.register_buffer("scale_gain", torch.ones(units, 1))
 
-    def infer(self, h: Tensor) -> Latent:
-        """q(z | h), one draw from it, and its KL."""
+    def infer(self, h: Tensor, context: PriorContext | None = None) -> Latent:
+        """q(z | h), one draw from it, and its KL; `context` is what the prior is conditioned on."""
         self.check_features(h)
         loc = self._per_unit(self.loc(h))
         scale = self._scale(h).expand_as(loc)
         sample = loc if self.deterministic else reparameterise(loc, scale)
-        return Latent(sample, loc, scale, kl=self.prior.kl(loc, scale))
+        return Latent(sample, loc, scale, kl=self.prior.kl(loc, scale, context))
+
+    def location_parameters(self) -> list[Tensor]:
+        """W and b: µ is linear in them."""
+        return [self.loc.weight, self.loc.bias]
+
+    @torch.no_grad()
+    def multiply_scale(self, factor: Tensor) -> None:
+        """Multiply σ by a factor per unit, [units], whatever the input."""
+        self.scale_gain.mul_(factor[:, None].to(self.scale_gain.dtype))
+
+    @torch.no_grad()
+    def shift_log_scale(self, target: Tensor, typical: Tensor) -> None:
+        """Move the σ of an input whose ln σ is `typical` to `target`, both [units, k].
+
+        Inputs with another σ move likewise, less where they are near a bound. Under
+        scale="scalar" all units share one σ and take the mean of their shifts.
+        """
+        log_gain = self.scale_gain.log()
+        shift = raw_of_scale((target - log_gain).exp()) - raw_of_scale((typical - log_gain).exp())
+        if self.scale_kind == "scalar":
+            shift = shift.mean().expand(1, 1)
+        self.raw_scale.add_(shift.to(self.raw_scale.dtype))
+
+    def scale_bounds(self) -> tuple[Tensor, Tensor]:
+        """Lower and upper bound of σ, [units, 1] each."""
+        return SCALE_FLOOR * self.scale_gain, SCALE_CEILING * self.scale_gain
 
     def _scale(self, h: Tensor) -> Tensor:
         raw: Tensor = self.raw_scale
         if self.scale_weight is not None:
             raw = raw + self._per_unit(F.linear(h, self.scale_weight))
-        return bounded_scale(raw)
+        return self.scale_gain * bounded_scale(raw)
 
     def _per_unit(self, flat: Tensor) -> Tensor:
         """[batch, units · k] to [batch, units, k]."""
