@@ -189,7 +189,7 @@ def test_no_dependence_is_left_where_scales_vanish():
 
 
 def test_inverse_and_logdet_are_those_of_the_matrix():
-    _, loading, scale, observed = example()
+    _, loading, scale, _ = example()
     for gram in (loading.T @ loading, torch.stack([loading.T @ loading] * 3)):
         inverse, logdet = inverse_and_logdet(gram, scale)
         matrix = torch.eye(4).double() + scale[:, :, None] * gram * scale[:, None, :]

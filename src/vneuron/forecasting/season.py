@@ -25,7 +25,7 @@ def season_length(freq: str | int) -> int:
     if isinstance(freq, int):
         return 1
     offset = pd.tseries.frequencies.to_offset(freq)
-    name = offset.name.split("-")[0]
+    name = offset.rule_code.split("-")[0]
     by_name = {"B": 5, "W": 52, "MS": 12, "ME": 12, "BMS": 12, "BME": 12}
     quarters = {"QS": 4, "QE": 4, "BQS": 4, "BQE": 4}
     if name in by_name | quarters:
