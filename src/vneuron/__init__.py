@@ -2,22 +2,40 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .controls import control_step
+from .controls import (
+    BandCalibration,
+    EnergyBand,
+    Homeostasis,
+    KLBudget,
+    Projection,
+    ScaleGuard,
+    ShareBalance,
+    attach_preset,
+    control_step,
+    prepare_controls,
+    rescale,
+)
 from .core import (
     AbstractControl,
+    AbstractDynamicPrior,
     AbstractPrior,
+    AbstractScaleControl,
     AbstractUnit,
+    AdjustableUnit,
     Collect,
     Info,
     Latent,
     LocalTerm,
+    PriorContext,
+    Reader,
+    Span,
     UnitStatistics,
     deterministic,
     muted,
     record,
 )
-from .objective import free_energy
-from .priors import LearnedNormal, StandardNormal
+from .objective import free_energy, penalties
+from .priors import AutoregressiveNormal, LearnedNormal, MacroNormal, StandardNormal
 from .units import DeterministicUnits, GaussianUnits, PoissonUnits
 from .vitals import Health, Thresholds, Verdict, health
 
@@ -26,29 +44,48 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AbstractControl",
+    "AbstractDynamicPrior",
     "AbstractPrior",
+    "AbstractScaleControl",
     "AbstractUnit",
+    "AdjustableUnit",
+    "AutoregressiveNormal",
+    "BandCalibration",
     "Collect",
     "DeterministicUnits",
     "EVEForecaster",
+    "EnergyBand",
     "GaussianUnits",
     "Health",
+    "Homeostasis",
     "Info",
+    "KLBudget",
     "Latent",
     "LearnedNormal",
     "LocalTerm",
+    "MacroNormal",
     "PoissonUnits",
+    "PriorContext",
+    "Projection",
+    "Reader",
+    "ScaleGuard",
+    "ShareBalance",
+    "Span",
     "StandardNormal",
     "Thresholds",
     "UnitStatistics",
     "Verdict",
     "__version__",
+    "attach_preset",
     "control_step",
     "deterministic",
     "free_energy",
     "health",
     "muted",
+    "penalties",
+    "prepare_controls",
     "record",
+    "rescale",
 ]
 
 

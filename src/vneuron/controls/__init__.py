@@ -1,5 +1,27 @@
 """Controls, and the step that runs them."""
 
-from .step import control_step
+from .band_calibration import BandCalibration
+from .energy_band import EnergyBand
+from .homeostasis import Homeostasis
+from .kl_budget import KLBudget
+from .presets import Preset, attach_preset
+from .projection import Projection
+from .rescale import rescale
+from .scale_guard import ScaleGuard
+from .share_balance import ShareBalance
+from .step import control_step, prepare_controls
 
-__all__ = ["control_step"]
+__all__ = [
+    "BandCalibration",
+    "EnergyBand",
+    "Homeostasis",
+    "KLBudget",
+    "Preset",
+    "Projection",
+    "ScaleGuard",
+    "ShareBalance",
+    "attach_preset",
+    "control_step",
+    "prepare_controls",
+    "rescale",
+]

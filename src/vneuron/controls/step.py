@@ -6,13 +6,51 @@ from collections.abc import Iterable
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
-from ..core import AbstractControl, AbstractUnit, Info, LocalTerm, units_of
+from ..core import (
+    AbstractControl,
+    AbstractScaleControl,
+    AbstractUnit,
+    Clock,
+    Info,
+    LocalTerm,
+    join_terms,
+    units_by_name,
+)
 from ..vitals.measures import alive
+from .rescale import rescale
+
+
+def prepare_controls(model: nn.Module, total_steps: int) -> None:
+    """Tell every control of a model how many optimiser steps the run has.
+
+    Warm-ups, ramps and intervals given as fractions of the run need it; trainers call it before
+    the first step, and again with the same number when they resume.
+
+    Args:
+        model: any module with units inside.
+        total_steps: of the whole run.
+
+    Raises:
+        ValueError: if `total_steps` is not positive.
+
+    Example:
+        >>> import vneuron as vn
+        >>> layer = vn.GaussianUnits(3, 2)
+        >>> layer.controls.append(vn.EnergyBand(2, warmup=0.1, ramp=0.2))
+        ModuleList(...)
+        >>> prepare_controls(layer, 1000)
+    """
+    for module in model.modules():
+        if isinstance(module, Clock):
+            module.prepare(total_steps)
 
 
 @torch.no_grad()
-def control_step(model: nn.Module, terms: Iterable[LocalTerm]) -> Info:
+def control_step(
+    model: nn.Module, terms: Iterable[LocalTerm], optimizer: Optimizer | None = None
+) -> Info:
     """Update every unit's statistics, then run the controls attached to it.
 
     Call it once per optimiser step, after the step, with the terms of that step; under gradient
@@ -23,6 +61,8 @@ def control_step(model: nn.Module, terms: Iterable[LocalTerm]) -> Info:
     Args:
         model: the model that produced the terms, bare, or inside `Collect` and other wrappers.
         terms: what `Collect` returned.
+        optimizer: the one that trains the model, whose moments scale actions rescale; without it
+            they are left as they are.
 
     Returns:
         For each layer: `kl` (nats per example, summed over units), `energy` (mean over units)
@@ -38,7 +78,7 @@ def control_step(model: nn.Module, terms: Iterable[LocalTerm]) -> Info:
         >>> sorted(control_step(model, terms).fetch())
         ['0/alive', '0/energy', '0/kl']
     """
-    layers = _layers_by_name(model)
+    layers = units_by_name(model)
     grouped = _group(terms)
     if layers and not grouped:
         raise ValueError(
@@ -51,10 +91,12 @@ def control_step(model: nn.Module, terms: Iterable[LocalTerm]) -> Info:
             f"terms {unknown} belong to no unit of this model, which has {sorted(layers)}: pass "
             "the model that vneuron.Collect was built around."
         )
-    return Info.merge(_step(layers[name], _join(group)) for name, group in grouped.items())
+    return Info.merge(
+        _step(layers[name], join_terms(group), optimizer) for name, group in grouped.items()
+    )
 
 
-def _step(unit: AbstractUnit, term: LocalTerm) -> Info:
+def _step(unit: AbstractUnit, term: LocalTerm, optimizer: Optimizer | None) -> Info:
     """Statistics first, so that every control sees this step."""
     statistics = unit.statistics
     statistics.update(term)
@@ -70,19 +112,11 @@ def _step(unit: AbstractUnit, term: LocalTerm) -> Info:
         if isinstance(control, AbstractControl):
             infos.append(control.update(statistics))
             control.project(unit)
+        if isinstance(control, AbstractScaleControl):
+            action = control.rescaling(unit)
+            if action is not None:
+                rescale(unit, action.factor, action.form, optimizer)
     return Info.merge(infos, prefix=f"{unit.name}/")
-
-
-def _layers_by_name(model: nn.Module) -> dict[str, AbstractUnit]:
-    layers: dict[str, AbstractUnit] = {}
-    for path, unit in units_of(model):
-        if unit.name in layers:
-            raise ValueError(
-                f"two layers of units are named {unit.name!r} (one at {path!r}): wrap the whole "
-                "model in vneuron.Collect, which names each by its path."
-            )
-        layers[unit.name] = unit
-    return layers
 
 
 def _group(terms: Iterable[LocalTerm]) -> dict[str, list[LocalTerm]]:
@@ -90,16 +124,3 @@ def _group(terms: Iterable[LocalTerm]) -> dict[str, list[LocalTerm]]:
     for term in terms:
         grouped.setdefault(term.name, []).append(term)
     return grouped
-
-
-def _join(terms: list[LocalTerm]) -> LocalTerm:
-    """One term with the batches of several."""
-    first = terms[0]
-    if len(terms) == 1:
-        return first
-    return first._replace(
-        kl=torch.cat([term.kl for term in terms]),
-        sample=torch.cat([term.sample for term in terms]),
-        loc=torch.cat([term.loc for term in terms]),
-        scale=torch.cat([term.scale for term in terms]),
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,58 @@ class Info(NamedTuple):
         return Info({prefix + name: v for info in infos for name, v in info.values.items()})
 
 
+ScaleForm: TypeAlias = Literal["raw", "mean", "gauge"]
+
+
+def check_form(form: str) -> None:
+    """Refuse a form of scale action that does not exist.
+
+    Raises:
+        ValueError: naming the choices.
+
+    Example:
+        >>> check_form("mean")
+    """
+    if form not in get_args(ScaleForm):
+        raise ValueError(f"form is {form!r}, expected one of {get_args(ScaleForm)}.")
+
+
+class Rescaling(NamedTuple):
+    """A scale action that a control asks for.
+
+    Attributes:
+        factor: c, [units], positive; 1 leaves a unit alone.
+        form: what it preserves, see `vneuron.rescale`.
+    """
+
+    factor: Tensor
+    form: ScaleForm
+
+
+class EnergyBounds(NamedTuple):
+    """The band that a layer's µ² is to stay in, [units] each.
+
+    Attributes:
+        low: lower bound as it is now.
+        high: upper bound as it is now.
+        original_low: lower bound before any calibration.
+        original_high: upper bound before any calibration.
+    """
+
+    low: Tensor
+    high: Tensor
+    original_low: Tensor
+    original_high: Tensor
+
+
+@runtime_checkable
+class HasBounds(Protocol):
+    """A control that knows the band."""
+
+    def bounds(self) -> EnergyBounds:
+        """The band."""
+
+
 class AbstractControl(nn.Module, ABC):
     """Keeps a layer's units within a policy; attached by `unit.controls.append(control)`.
 
@@ -60,3 +112,33 @@ class AbstractControl(nn.Module, ABC):
     @abstractmethod
     def project(self, unit: AbstractUnit) -> None:
         """Act on the unit, in place and without gradients: its β, its weights, or nothing."""
+
+
+class AbstractScaleControl(AbstractControl):
+    """A control that acts by rescaling units.
+
+    It says which factor and which form; `vneuron.control_step` carries the action out after
+    `project`, on weights, declared readers, optimiser moments and running statistics alike.
+    """
+
+    @abstractmethod
+    def rescaling(self, unit: AbstractUnit) -> Rescaling | None:
+        """The action that is due now, None if none is.
+
+        Whether one is due must follow from what is known on the host (see `Clock`), or every step
+        would wait for the device.
+        """
+
+
+def bounds_of(unit: AbstractUnit) -> EnergyBounds | None:
+    """The band of the first control attached to a unit that has one.
+
+    Example:
+        >>> import vneuron as vn
+        >>> bounds_of(vn.GaussianUnits(3, 2)) is None
+        True
+    """
+    for control in unit.controls:
+        if isinstance(control, HasBounds):
+            return control.bounds()
+    return None

@@ -8,7 +8,7 @@ units also runs as any other module.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -29,6 +29,14 @@ class LocalTerm(NamedTuple):
         loc: posterior mean, [batch, units, k].
         scale: posterior standard deviation, [batch, units, k].
         beta: weight of each unit's KL when the term was recorded, [units].
+        nll: negative log-likelihood of the units' own input under their local decoder, nats,
+            [batch, units], or [batch, 1] if they share it; None without a local decoder.
+        previous_loc: posterior mean one window before, detached, [batch, units, k]; NaN where an
+            example has no predecessor, None where none has.
+        previous_scale: its standard deviation, likewise.
+
+    A layer that is applied at several positions of each example has more rows than the batch in
+    `sample`, `loc` and `scale`; `kl` is then summed over the positions.
     """
 
     name: str
@@ -37,6 +45,40 @@ class LocalTerm(NamedTuple):
     loc: Tensor
     scale: Tensor
     beta: Tensor
+    nll: Tensor | None = None
+    previous_loc: Tensor | None = None
+    previous_scale: Tensor | None = None
+
+
+def join_terms(terms: Sequence[LocalTerm]) -> LocalTerm:
+    """One term with the rows of several of the same layer; name and β are those of the first.
+
+    Example:
+        >>> one = torch.ones(2, 1)
+        >>> term = LocalTerm("a", one, one[..., None], one[..., None], one[..., None], one[0])
+        >>> join_terms([term, term]).kl.shape
+        torch.Size([4, 1])
+    """
+    first = terms[0]
+    if len(terms) == 1:
+        return first
+    return LocalTerm(
+        first.name,
+        torch.cat([term.kl for term in terms]),
+        torch.cat([term.sample for term in terms]),
+        torch.cat([term.loc for term in terms]),
+        torch.cat([term.scale for term in terms]),
+        first.beta,
+        _join([term.nll for term in terms]),
+        _join([term.previous_loc for term in terms]),
+        _join([term.previous_scale for term in terms]),
+    )
+
+
+def _join(parts: list[Tensor | None]) -> Tensor | None:
+    """The rows of all; None where only some have them, since they belong to no joint batch."""
+    present = [part for part in parts if part is not None]
+    return torch.cat(present) if len(present) == len(parts) else None
 
 
 class _Frame(NamedTuple):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed
 from torch import Tensor, nn
 
 from ..functional.gaussian import information_rate
 from .ledger import LocalTerm
+from .pairs import PairStatistics
+from .reduce import extremes, means
+
+ALIVE_KL = 1e-4
+"""Nats; a posterior with less KL counts as equal to its prior."""
 
 
 class UnitStatistics(nn.Module):
@@ -26,10 +30,18 @@ class UnitStatistics(nn.Module):
         updates: number of updates so far, int64 scalar.
         kl: KL in nats, [units].
         energy: mean over k of µ², [units].
+        slow_energy: the same at a tenth of the rate, to tell growth by, [units].
+        alive_share: share of examples whose KL exceeds 1e-4 nats, [units].
         loc_mean: E µ, [units, k].
         loc_square: E µ², [units, k].
         scale_square: E σ², [units, k].
         log_scale: E ln σ, [units, k].
+        log_scale_square: E ln² σ, [units, k].
+        scale_min: smallest σ of the last batch, over k too, [units].
+        scale_max: largest σ of the last batch, [units].
+        pairs: moments of each posterior with its predecessor's, where terms carry one.
+        reference_mean: mean of z over inputs and draws at `mark_reference`, [units, k].
+        reference_variance: its variance, [units, k]; both NaN before.
         use: rise of held-out joint NLL when the unit is silenced, nats per window, [units].
         dynamic_use: the same when only its dependence on the input is frozen, [units].
         outcome_information: model-implied information of outcomes on z, nats, [units].
@@ -48,14 +60,22 @@ class UnitStatistics(nn.Module):
     """
 
     RATE = 0.1
+    SLOW_RATE = 0.01
 
     updates: Tensor
     kl: Tensor
     energy: Tensor
+    slow_energy: Tensor
+    alive_share: Tensor
     loc_mean: Tensor
     loc_square: Tensor
     scale_square: Tensor
     log_scale: Tensor
+    log_scale_square: Tensor
+    scale_min: Tensor
+    scale_max: Tensor
+    reference_mean: Tensor
+    reference_variance: Tensor
     use: Tensor
     dynamic_use: Tensor
     outcome_information: Tensor
@@ -65,12 +85,15 @@ class UnitStatistics(nn.Module):
         self.units = units
         self.latent_dim = latent_dim
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
-        for name in ("kl", "energy"):
+        for name in ("kl", "energy", "slow_energy", "alive_share", "scale_min", "scale_max"):
             self.register_buffer(name, torch.zeros(units))
-        for name in ("loc_mean", "loc_square", "scale_square", "log_scale"):
+        for name in ("loc_mean", "loc_square", "scale_square", "log_scale", "log_scale_square"):
             self.register_buffer(name, torch.zeros(units, latent_dim))
         for name in ("use", "dynamic_use", "outcome_information"):
             self.register_buffer(name, torch.full((units,), torch.nan))
+        for name in ("reference_mean", "reference_variance"):
+            self.register_buffer(name, torch.full((units, latent_dim), torch.nan))
+        self.pairs = PairStatistics(units, latent_dim)
 
     @torch.no_grad()
     def update(self, term: LocalTerm) -> None:
@@ -82,11 +105,22 @@ class UnitStatistics(nn.Module):
         Args:
             term: the layer's term, with the whole batch of this step.
         """
-        mean = _mean_over_batch(_moments(term))
-        weight = torch.where(self.updates == 0, 1.0, self.RATE)
+        moments = _moments(term)
+        mean = means(
+            {name: value.float().sum(0) for name, value in moments.items()},
+            {name: value.shape[0] for name, value in moments.items()},
+        )
+        first = self.updates == 0
+        weight = torch.where(first, 1.0, self.RATE).to(self.kl.dtype)
         for name, value in mean.items():
             buffer: Tensor = getattr(self, name)
             buffer.lerp_(value.to(buffer.dtype), weight.to(buffer.dtype))
+        slow = torch.where(first, 1.0, self.SLOW_RATE).to(self.slow_energy.dtype)
+        self.slow_energy.lerp_(mean["energy"].to(self.slow_energy.dtype), slow)
+        low, high = extremes(term.scale)
+        self.scale_min.copy_(low.amin(-1))
+        self.scale_max.copy_(high.amax(-1))
+        self.pairs.update(term, self.RATE)
         self.updates.add_(1)
 
     def loc_variance(self) -> Tensor:
@@ -104,35 +138,81 @@ class UnitStatistics(nn.Module):
         ).sum(-1)
         return torch.where(self.updates == 0, 0.0, rate)
 
+    @torch.no_grad()
+    def mark_reference(self) -> None:
+        """Make what z looks like now the window that `drift` is measured from."""
+        self.reference_mean.copy_(self.loc_mean)
+        self.reference_variance.copy_(self.scale_square + self.loc_variance())
+
+    def drift(self) -> Tensor:
+        """How far z over all inputs has moved since `mark_reference`, [units], nats.
+
+        The symmetric divergence ½ [KL(now ‖ then) + KL(then ‖ now)] of Gaussians with the mean
+        and variance of z over inputs and draws, summed over k; NaN without a reference.
+        """
+        variance = self.scale_square + self.loc_variance()
+        shift = (self.loc_mean - self.reference_mean).square()
+        ratio = variance / self.reference_variance
+        spread = 0.25 * (ratio + 1.0 / ratio - 2.0)
+        moved = 0.25 * shift * (1.0 / variance + 1.0 / self.reference_variance)
+        return (spread + moved).sum(-1)
+
+    @torch.no_grad()
+    def rescale(
+        self, factor: Tensor, prior: tuple[Tensor, Tensor] | None, *, scale_too: bool
+    ) -> None:
+        """What the statistics become when µ, or µ and σ, are multiplied by a factor per unit.
+
+        Exact for every moment, and for the KL if the prior is a Gaussian of these moments.
+
+        Args:
+            factor: c, [units].
+            prior: mean and standard deviation, broadcastable to [units, k]; None leaves the KL.
+            scale_too: whether σ is multiplied as well.
+        """
+        c = factor[:, None].to(self.loc_mean.dtype)
+        if prior is not None:
+            loc, scale = prior
+            grown = (c.square() - 1.0) * self.loc_square - 2.0 * (c - 1.0) * loc * self.loc_mean
+            if scale_too:
+                grown = grown + (c.square() - 1.0) * self.scale_square
+            change = 0.5 * grown / scale.square() - (c.log() if scale_too else 0.0)
+            self.kl.add_(change.expand(self.units, self.latent_dim).sum(-1))
+            self.kl.clamp_min_(0.0)
+        for name in ("energy", "slow_energy"):
+            getattr(self, name).mul_(factor.square())
+        self.loc_mean.mul_(c)
+        self.loc_square.mul_(c.square())
+        if scale_too:
+            self.shift_log_scale(c.log())
+        self.pairs.rescale(factor, scale_too=scale_too)
+
+    @torch.no_grad()
+    def shift_log_scale(self, shift: Tensor) -> None:
+        """What the statistics become when ln σ is moved by `shift`, [units, k]; the KL is left."""
+        self.log_scale_square.add_(shift * (2.0 * self.log_scale + shift))
+        self.log_scale.add_(shift)
+        self.scale_square.mul_((2.0 * shift).exp())
+        self.scale_min.mul_(shift.amin(-1).exp())
+        self.scale_max.mul_(shift.amax(-1).exp())
+
     def extra_repr(self) -> str:
         """Shape, for `repr`."""
         return f"units={self.units}, latent_dim={self.latent_dim}"
 
 
 def _moments(term: LocalTerm) -> dict[str, Tensor]:
-    """What is averaged, by buffer name; batch first."""
+    """What is averaged, by buffer name; rows first."""
     loc_square = term.loc.square()
     # A deterministic twin has σ = 0: the smallest number stands in to keep its mean finite.
-    positive = term.scale.clamp_min(torch.finfo(term.scale.dtype).tiny)
+    log_scale = term.scale.clamp_min(torch.finfo(term.scale.dtype).tiny).log()
     return {
         "kl": term.kl,
+        "alive_share": term.kl > ALIVE_KL,
         "energy": loc_square.mean(-1),
         "loc_mean": term.loc,
         "loc_square": loc_square,
         "scale_square": term.scale.square(),
-        "log_scale": positive.log(),
+        "log_scale": log_scale,
+        "log_scale_square": log_scale.square(),
     }
-
-
-def _mean_over_batch(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Mean over the batch, and over the processes of a distributed run by one reduction."""
-    batch = next(iter(values.values())).shape[0]
-    sums = {name: value.float().sum(0) for name, value in values.items()}
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return {name: value / batch for name, value in sums.items()}
-    shapes = [value.shape for value in sums.values()]
-    count = torch.full((1,), float(batch), device=next(iter(sums.values())).device)
-    flat = torch.cat([count, *(value.flatten() for value in sums.values())])
-    torch.distributed.all_reduce(flat)
-    parts = torch.split(flat[1:] / flat[0], [shape.numel() for shape in shapes])
-    return {name: part.view(shape) for name, part, shape in zip(sums, parts, shapes, strict=True)}

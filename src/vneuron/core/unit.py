@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from ..functional.pooling import Activity, check_activity, pool
 from .ledger import LocalTerm, record
+from .reader import Reader
 from .statistics import UnitStatistics
 
 
@@ -33,24 +34,70 @@ class Latent(NamedTuple):
     kl: Tensor
 
 
+class PriorContext(NamedTuple):
+    """What a prior may be conditioned on; each prior takes what it knows and leaves the rest.
+
+    Attributes:
+        previous_loc: the unit's posterior mean one window before, [batch, units, k].
+        previous_scale: its standard deviation. The earlier posterior may use outcomes only where
+            they have been observed by now.
+        first: True where an example has no predecessor, [batch]; None if all have one.
+        macro: a draw of a latent that all units share, [batch, macro_dim].
+    """
+
+    previous_loc: Tensor | None = None
+    previous_scale: Tensor | None = None
+    first: Tensor | None = None
+    macro: Tensor | None = None
+
+
 class AbstractPrior(nn.Module, ABC):
     """What a unit's posterior is held against: p(z), one for every unit and dimension."""
 
     @abstractmethod
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of p, each broadcastable to [units, k]."""
+        """Mean and standard deviation of p without context, each broadcastable to [units, k]."""
 
     @abstractmethod
-    def kl(self, loc: Tensor, scale: Tensor) -> Tensor:
+    def kl(self, loc: Tensor, scale: Tensor, context: PriorContext | None = None) -> Tensor:
         """Divergence of the posterior from this prior.
 
         Args:
             loc: posterior mean, [batch, units, k].
             scale: posterior standard deviation, [batch, units, k].
+            context: what the prior is conditioned on; None for its marginal, that of `moments`.
 
         Returns:
             KL(q ‖ p) in nats, [batch, units], summed over k.
         """
+
+
+class AbstractDynamicPrior(AbstractPrior):
+    """A prior that ties a unit to its state one window before."""
+
+    @abstractmethod
+    def transition(self, statistics: UnitStatistics) -> Tensor:
+        """Mean price of moving away from the previous state, nats, [units], summed over k.
+
+        The part of the unit's KL that depends on the predecessor, from running moments.
+        """
+
+
+@runtime_checkable
+class AdjustableUnit(Protocol):
+    """A layer whose µ and σ controls may change the scale of."""
+
+    def location_parameters(self) -> list[Tensor]:
+        """Parameters in which µ is linear, each with units · k as its first axis."""
+
+    def multiply_scale(self, factor: Tensor) -> None:
+        """Multiply σ by a factor per unit, [units], exactly and whatever the input."""
+
+    def shift_log_scale(self, target: Tensor, typical: Tensor) -> None:
+        """Move the σ of an input whose ln σ is `typical` to `target`, both [units, k]."""
+
+    def scale_bounds(self) -> tuple[Tensor, Tensor]:
+        """The bounds that σ cannot pass, each broadcastable to [units, k]."""
 
 
 class AbstractUnit(nn.Module, ABC):
@@ -76,6 +123,7 @@ class AbstractUnit(nn.Module, ABC):
         beta: buffer [units].
         statistics: running statistics, written by `vneuron.control_step`.
         controls: the controls attached to this layer, run in order by `vneuron.control_step`.
+        readers: the weights that read this layer linearly, for actions that compensate them.
         deterministic: whether `infer` returns the mean in place of a draw.
 
     Raises:
@@ -115,6 +163,7 @@ class AbstractUnit(nn.Module, ABC):
         self.register_buffer("beta", _per_unit(beta, units))
         self.statistics = UnitStatistics(units, latent_dim)
         self.controls = nn.ModuleList()
+        self.readers: list[Reader] = []
 
     @abstractmethod
     def infer(self, h: Tensor) -> Latent:
@@ -130,12 +179,22 @@ class AbstractUnit(nn.Module, ABC):
             ValueError: if `h` has another shape (see `check_features`).
         """
 
-    def observe(self, latent: Latent) -> None:
-        """Record a latent of this layer as its local term, under `name` and with `beta`."""
+    def observe(
+        self, latent: Latent, context: PriorContext | None = None, nll: Tensor | None = None
+    ) -> None:
+        """Record a latent of this layer as its local term, under `name` and with `beta`.
+
+        Args:
+            latent: what `infer` returned.
+            context: what it was given, so that persistence can be measured.
+            nll: of a local decoder, [batch, units] or [batch, 1], nats.
+        """
+        before = _previous(context)
         # β is copied: the term must keep the weight it was recorded with when a control moves it.
+        beta = self.beta.clone()
         record(
             LocalTerm(
-                self.name, latent.kl, latent.sample, latent.loc, latent.scale, self.beta.clone()
+                self.name, latent.kl, latent.sample, latent.loc, latent.scale, beta, nll, *before
             )
         )
 
@@ -174,6 +233,39 @@ def units_of(model: nn.Module) -> Iterator[tuple[str, AbstractUnit]]:
     for path, module in model.named_modules():
         if isinstance(module, AbstractUnit):
             yield path, module
+
+
+def units_by_name(model: nn.Module) -> dict[str, AbstractUnit]:
+    """Every layer of units by the name that its terms carry.
+
+    Raises:
+        ValueError: if two layers share a name.
+
+    Example:
+        >>> import vneuron as vn
+        >>> sorted(units_by_name(vn.Collect(nn.Sequential(vn.GaussianUnits(3, 2)))))
+        ['0']
+    """
+    layers: dict[str, AbstractUnit] = {}
+    for path, unit in units_of(model):
+        if unit.name in layers:
+            raise ValueError(
+                f"two layers of units are named {unit.name!r} (one at {path!r}): wrap the whole "
+                "model in vneuron.Collect, which names each by its path."
+            )
+        layers[unit.name] = unit
+    return layers
+
+
+def _previous(context: PriorContext | None) -> tuple[Tensor | None, Tensor | None]:
+    """The predecessor's posterior, detached, with NaN for examples that have none."""
+    if context is None or context.previous_loc is None or context.previous_scale is None:
+        return None, None
+    loc, scale = context.previous_loc.detach(), context.previous_scale.detach()
+    if context.first is None:
+        return loc, scale
+    first = context.first[:, None, None]
+    return loc.masked_fill(first, torch.nan), scale.masked_fill(first, torch.nan)
 
 
 def _per_unit(beta: float | Tensor, units: int) -> Tensor:

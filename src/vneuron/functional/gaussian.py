@@ -109,6 +109,23 @@ def unbounded_scale(scale: float) -> float:
     return _HALF_RANGE * v / math.sqrt(1.0 - v * v)
 
 
+def raw_of_scale(scale: Tensor) -> Tensor:
+    """What `bounded_scale` maps to `scale`, elementwise; scales out of reach give a large number.
+
+    Args:
+        scale: standard deviations, any shape.
+
+    Returns:
+        Raw values; finite, and not beyond what gives all but half a percent of the range of ln σ.
+
+    Example:
+        >>> bounded_scale(raw_of_scale(torch.tensor([0.15, 5.0])))
+        tensor([0.1500, 5.0000])
+    """
+    v = ((scale.log() - _CENTRE) / _HALF_RANGE).clamp(-0.995, 0.995)
+    return _HALF_RANGE * v * torch.rsqrt(1.0 - v.square())
+
+
 def information_rate(
     loc_mean: Tensor, loc_square: Tensor, scale_square: Tensor, log_scale: Tensor
 ) -> Tensor:

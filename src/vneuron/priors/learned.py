@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..core import AbstractPrior
+from ..core import AbstractPrior, PriorContext
 from ..functional.gaussian import bounded_scale, kl_divergence, unbounded_scale
 
 
@@ -42,8 +42,8 @@ class LearnedNormal(AbstractPrior):
         """Learned m and s, each [units, k]."""
         return self.loc, bounded_scale(self.raw_scale)
 
-    def kl(self, loc: Tensor, scale: Tensor) -> Tensor:
-        """KL(q ‖ N(m, s²)) in nats, [batch, units]."""
+    def kl(self, loc: Tensor, scale: Tensor, context: PriorContext | None = None) -> Tensor:
+        """KL(q ‖ N(m, s²)) in nats, [batch, units]; it knows no context."""
         return kl_divergence(loc, scale, *self.moments()).sum(-1)
 
     def extra_repr(self) -> str:

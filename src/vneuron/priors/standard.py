@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import AbstractPrior
+from ..core import AbstractPrior, PriorContext
 from ..functional.gaussian import kl_divergence
 
 
@@ -30,6 +30,6 @@ class StandardNormal(AbstractPrior):
         """0 and 1, as scalar tensors."""
         return self.loc, self.scale
 
-    def kl(self, loc: Tensor, scale: Tensor) -> Tensor:
-        """KL(q ‖ N(0, I)) in nats, [batch, units]."""
+    def kl(self, loc: Tensor, scale: Tensor, context: PriorContext | None = None) -> Tensor:
+        """KL(q ‖ N(0, I)) in nats, [batch, units]; it knows no context."""
         return kl_divergence(loc, scale).sum(-1)

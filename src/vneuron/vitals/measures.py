@@ -8,10 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import LocalTerm
+from ..core import ALIVE_KL, LocalTerm
 from ..functional.gaussian import information_rate
 
-ALIVE_KL = 1e-4
 ACTIVE_VARIANCE = 1e-2
 
 

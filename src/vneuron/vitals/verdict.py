@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from .measures import ALIVE_KL
+from ..core import ALIVE_KL
 
 
 class Verdict(StrEnum):

@@ -1,0 +1,118 @@
+"""Running statistics of pairs: a unit's posterior now, and one window before."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .ledger import LocalTerm
+from .reduce import means
+
+
+class PairStatistics(nn.Module):
+    """Moments of (µ, µ′) and of (ln σ, ln σ′) over windows and their predecessors.
+
+    They are what persistence and the cost of a transition are computed from. Terms without a
+    predecessor move nothing. The five moments are, in this order: mean now, mean before, square
+    now, square before, product.
+
+    Args:
+        units: number of units.
+        latent_dim: k.
+
+    Attributes:
+        updates: number of updates with pairs, int64 scalar.
+        loc: moments of the means, [units, k, 5].
+        log_scale: moments of ln σ, [units, k, 5].
+
+    Example:
+        >>> pairs = PairStatistics(units=1, latent_dim=1)
+        >>> bool(pairs.persistence().isnan())
+        True
+    """
+
+    updates: Tensor
+    loc: Tensor
+    log_scale: Tensor
+
+    def __init__(self, units: int, latent_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("loc", torch.zeros(units, latent_dim, 5))
+        self.register_buffer("log_scale", torch.zeros(units, latent_dim, 5))
+
+    @torch.no_grad()
+    def update(self, term: LocalTerm, rate: float) -> None:
+        """Move the running means towards the pairs of a batch; NaN marks a missing predecessor."""
+        if term.previous_loc is None or term.previous_scale is None:
+            return
+        present = ~term.previous_loc.flatten(1).isnan().any(1)
+        tiny = torch.finfo(torch.float32).tiny
+        now = term.scale.float().clamp_min(tiny).log()
+        before = term.previous_scale.float().clamp_min(tiny).log()
+        sums = {
+            "loc": _sums(term.loc.float(), term.previous_loc.float(), present),
+            "log_scale": _sums(now, before, present),
+        }
+        count = present.sum()
+        mean = means(sums, {"loc": count, "log_scale": count})
+        known = mean["loc"].isfinite().all()
+        weight = torch.where(self.updates == 0, 1.0, rate)
+        for name, value in mean.items():
+            buffer: Tensor = getattr(self, name)
+            buffer.copy_(torch.where(known, buffer.lerp(value, weight), buffer))
+        self.updates.add_(known)
+
+    def persistence(self) -> Tensor:
+        """Correlation of µ with its predecessor, mean over the k that move, [units]."""
+        return self._correlation(self.loc)
+
+    def scale_persistence(self) -> Tensor:
+        """Correlation of ln σ with its predecessor, mean over the k that move, [units]."""
+        return self._correlation(self.log_scale)
+
+    def squared_innovation(self, phi: Tensor) -> Tensor:
+        """E (µ − φ µ′)², [units, k], for φ of that shape."""
+        _, _, now, before, product = self.loc.unbind(-1)
+        return (now - 2.0 * phi * product + phi.square() * before).clamp_min(0.0)
+
+    @torch.no_grad()
+    def rescale(self, factor: Tensor, *, scale_too: bool) -> None:
+        """What the moments become when µ, or µ and σ, are multiplied by `factor` [units]."""
+        c = factor[:, None].to(self.loc.dtype)
+        self.loc.mul_(torch.stack([c, c, c.square(), c.square(), c.square()], dim=-1))
+        if not scale_too:
+            return
+        shift = c.log()
+        now, before, now_square, before_square, product = self.log_scale.unbind(-1)
+        moved = [
+            now + shift,
+            before + shift,
+            now_square + 2 * shift * now + shift.square(),
+            before_square + 2 * shift * before + shift.square(),
+            product + shift * (now + before) + shift.square(),
+        ]
+        known = self.updates > 0
+        self.log_scale.copy_(torch.where(known, torch.stack(moved, dim=-1), self.log_scale))
+
+    def _correlation(self, moments: Tensor) -> Tensor:
+        now, before, now_square, before_square, product = moments.double().unbind(-1)
+        variances = (now_square - now.square()) * (before_square - before.square())
+        # What single precision leaves of a constant's variance is no variance.
+        floor = 1e-10 * now_square * before_square
+        known = (variances > floor) & (self.updates > 0)
+        value = (product - now * before) / variances.clamp_min(1e-300).sqrt()
+        value = torch.where(known, value.clamp(-1.0, 1.0), torch.nan)
+        return value.nanmean(-1).to(moments.dtype)
+
+    def extra_repr(self) -> str:
+        """Shape, for `repr`."""
+        return f"units={self.loc.shape[0]}, latent_dim={self.loc.shape[1]}"
+
+
+def _sums(now: Tensor, before: Tensor, present: Tensor) -> Tensor:
+    """Sums of the five moments over rows that have a predecessor, [units, k, 5]."""
+    keep = present.view(-1, *[1] * (now.ndim - 1))
+    now, before = now.where(keep, 0.0), before.where(keep, 0.0)
+    moments = [now, before, now.square(), before.square(), now * before]
+    return torch.stack([moment.sum(0) for moment in moments], dim=-1)
