@@ -13,7 +13,7 @@ BATCH = 4096
 SMALLEST_SPREAD = 1e-3
 """In training deviations: a series that validation forecast without error is not certain."""
 
-PENALTIES = (1e-4, 1e-2, 1.0, 1e2, 1e4)
+PENALTIES = (1e-7, 1e-5, 1e-3, 0.1, 10.0)
 """Candidates for the ridge, in units of a mean squared input of one; validation chooses."""
 
 
@@ -57,14 +57,17 @@ class ResidualSpread(nn.Module):
     def fit(self, train: Windows, validation: Windows) -> ResidualSpread:
         """Solve the normal equations on the training windows; choose the ridge on held-out ones.
 
-        Windows with a missing target teach nothing and are left out of the regression.
+        Windows with a missing target teach nothing and are left out of the regression; where every
+        one has a gap, the path is the window's location.
         """
         gram, cross, rows = self._normal_equations(train)
+        if rows == 0.0:
+            gram, rows = torch.eye(len(gram), dtype=gram.dtype), 1.0
         identity = torch.eye(len(gram), dtype=gram.dtype)
         identity[-1, -1] = 0.0  # the intercept is free
         candidates = []
         for penalty in PENALTIES:
-            weight = torch.linalg.solve(gram + penalty * 1e-3 * rows * identity, cross)
+            weight = torch.linalg.solve(gram + penalty * rows * identity, cross)
             candidates.append((self._errors(weight, validation)[0], weight))
         self.weight.copy_(min(candidates, key=lambda found: found[0])[1])
         self.spread.copy_(self._errors(self.weight, validation)[1])
