@@ -1,0 +1,128 @@
+"""What units are worth, against scores of networks that were changed by hand."""
+
+import copy
+
+import pytest
+import torch
+
+from vneuron.forecasting.config import ForecasterConfig
+from vneuron.forecasting.contenders import build_network
+from vneuron.forecasting.usefulness import measure_usefulness
+from vneuron.forecasting.windows import WindowBatch
+from vneuron.functional.gaussian import SCALE_FLOOR
+
+
+def trained(k=1, likelihood="student", gain=1.0):
+    config = ForecasterConfig(
+        horizon=4, input_size=6, units=3, latent_dim=k, hidden=8, likelihood=likelihood
+    )
+    network = build_network("EVE", config, "mean", False).double()
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.dim():
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    network.mean_gain.fill_(gain)
+    return network.eval()
+
+
+def windows(n=32, observed=None):
+    x, y = torch.randn(n, 6).double(), torch.randn(n, 4).double()
+    series = torch.zeros(n, dtype=torch.int64)
+    known = None if observed is None else torch.ones(n, 6, dtype=torch.bool)
+    return WindowBatch(x, y, series, known, observed)
+
+
+def mean_joint_nll(network, batch, changed=None):
+    """Through the network itself, its units' posteriors replaced before they are read."""
+    reading = network.read(batch.context)
+    if changed is not None:
+        reading = reading._replace(latent=changed(reading.latent))
+    return network.distribution(reading).joint_nll(batch.target).mean()
+
+
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("likelihood", ["student", "gaussian"])
+@pytest.mark.parametrize("gain", [0.0, 0.5, 1.0])
+def test_use_and_dynamic_use_by_brute_force(k, likelihood, gain):
+    network, batch = trained(k, likelihood, gain), windows()
+    found = measure_usefulness(network, batch)
+    with torch.no_grad():
+        present = mean_joint_nll(network, batch)
+        for unit in range(3):
+
+            def silenced(latent, unit=unit):
+                scale = latent.scale.clone()
+                scale[:, unit] = 0.0
+                return latent._replace(scale=scale)
+
+            def frozen(latent, unit=unit):
+                loc, scale = latent.loc.clone(), latent.scale.clone()
+                loc[:, unit], scale[:, unit] = loc[:, unit].mean(0), scale[:, unit].mean(0)
+                return latent._replace(loc=loc, scale=scale)
+
+            use = mean_joint_nll(network, batch, silenced) - present
+            dynamic = mean_joint_nll(network, batch, frozen) - present
+            torch.testing.assert_close(found.use[unit], use, rtol=1e-8, atol=1e-9)
+            torch.testing.assert_close(found.dynamic_use[unit], dynamic, rtol=1e-8, atol=1e-9)
+
+
+def test_a_unit_that_nothing_reads_is_worth_nothing():
+    network, batch = trained(), windows()
+    with torch.no_grad():
+        network.loading[:, 1] = 0.0
+        network.mean_reader[:, 1] = 0.0
+    found = measure_usefulness(network, batch)
+    for value in found:
+        assert abs(float(value[1])) < 1e-12
+        assert abs(float(value[0])) > 1e-6
+
+
+def test_a_static_unit_has_use_but_no_dynamic_use():
+    network, batch = trained(), windows()
+    with torch.no_grad():
+        network.units.scale_weight.zero_()
+        network.units.loc.weight.zero_()
+    found = measure_usefulness(network, batch)
+    assert bool((found.dynamic_use.abs() < 1e-9).all())
+    assert bool((found.use.abs() > 1e-6).all())
+
+
+def test_at_the_smallest_scale_silencing_changes_next_to_nothing():
+    network, batch = trained(), windows()
+    with torch.no_grad():
+        network.units.scale_weight.zero_()
+        network.units.raw_scale.fill_(-1e4)
+        assert float(network.units.infer(torch.zeros(1, 8).double()).scale[0, 0, 0]) < (
+            1.01 * SCALE_FLOOR
+        )
+    assert bool((measure_usefulness(network, batch).use.abs() < 1e-3).all())
+
+
+def test_windows_with_a_missing_target_are_left_out():
+    network = trained()
+    observed = torch.ones(32, 4, dtype=torch.bool)
+    observed[::2, 1] = False
+    batch = windows(observed=observed)
+    rest = WindowBatch(batch.context[1::2], batch.target[1::2], batch.series[1::2], None, None)
+    for one, other in zip(
+        measure_usefulness(network, batch), measure_usefulness(network, rest), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_there_may_be_nothing_to_measure():
+    observed = torch.zeros(32, 4, dtype=torch.bool)
+    assert measure_usefulness(trained(), windows(observed=observed)) is None
+    config = ForecasterConfig(horizon=4, input_size=6, units=3, hidden=8)
+    for contender in ("twin", "linear", "lowrank"):
+        network = build_network(contender, config, "mean", False).double()
+        assert measure_usefulness(network, windows()) is None
+
+
+def test_measuring_changes_nothing():
+    network = trained()
+    before = copy.deepcopy(network.state_dict())
+    measure_usefulness(network, windows())
+    after = network.state_dict()
+    assert all(torch.equal(before[n].nan_to_num(), after[n].nan_to_num()) for n in before)
