@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .frequency import parse_frequency
 from .intervals import array, draw_columns, interval_columns
 from .predictive import TrajectoryDistribution
 from .rows import Floats
@@ -35,7 +36,8 @@ def block_length(over: int | str | None, freq: str | int, horizon: int) -> int:
     """
     if over is None:
         return horizon
-    steps = over if isinstance(over, int) else _steps(over, freq)
+    whole = isinstance(over, int) and not isinstance(over, bool)
+    steps = int(over) if whole else _steps(str(over), freq)
     if not 1 <= steps <= horizon:
         raise ValueError(
             f"over is {over!r}, {steps} steps, expected from 1 to the horizon of {horizon} steps"
@@ -44,15 +46,18 @@ def block_length(over: int | str | None, freq: str | int, horizon: int) -> int:
 
 
 def _steps(over: str, freq: str | int) -> int:
+    """Steps of a duration; a week is a fixed one, a month is not."""
     try:
-        step = pd.Timedelta(pd.tseries.frequencies.to_offset(str(freq)))  # type: ignore[arg-type]
-        count = pd.Timedelta(over) / step
-    except (ValueError, TypeError):
+        frequency = parse_frequency(freq, integer_time=False, zone=None)
+        if frequency.calendar is not None:
+            raise ValueError
+        count = pd.Timedelta(over) / pd.Timedelta(frequency.step, unit="ns")
+    except ValueError:
         raise ValueError(
             f"over is {over!r}, which is no fixed number of steps of frequency {freq!r}: give a "
             "number of steps"
         ) from None
-    if count != int(count):
+    if not float(count).is_integer():
         raise ValueError(
             f"over is {over!r}, {count:g} steps of frequency {freq!r}, expected a whole number"
         )
