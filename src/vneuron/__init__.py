@@ -13,6 +13,7 @@ from .controls import (
     attach_preset,
     control_step,
     prepare_controls,
+    prune,
     rescale,
 )
 from .core import (
@@ -36,8 +37,24 @@ from .core import (
 )
 from .objective import free_energy, penalties
 from .priors import AutoregressiveNormal, LearnedNormal, MacroNormal, StandardNormal
-from .units import DeterministicUnits, GaussianUnits, PoissonUnits
-from .vitals import Health, Thresholds, Verdict, health
+from .units import (
+    DeterministicUnits,
+    EachPosition,
+    GaussianUnits,
+    LocalUnits,
+    PoissonUnits,
+)
+from .vitals import (
+    Health,
+    Thresholds,
+    Verdict,
+    categorical_information,
+    conditional_variance,
+    draw_outputs,
+    gaussian_information,
+    health,
+    measure_use,
+)
 
 if TYPE_CHECKING:
     from .forecasting import EVEForecaster
@@ -54,6 +71,7 @@ __all__ = [
     "Collect",
     "DeterministicUnits",
     "EVEForecaster",
+    "EachPosition",
     "EnergyBand",
     "GaussianUnits",
     "Health",
@@ -63,6 +81,7 @@ __all__ = [
     "Latent",
     "LearnedNormal",
     "LocalTerm",
+    "LocalUnits",
     "MacroNormal",
     "PoissonUnits",
     "PriorContext",
@@ -77,13 +96,19 @@ __all__ = [
     "Verdict",
     "__version__",
     "attach_preset",
+    "categorical_information",
+    "conditional_variance",
     "control_step",
     "deterministic",
+    "draw_outputs",
     "free_energy",
+    "gaussian_information",
     "health",
+    "measure_use",
     "muted",
     "penalties",
     "prepare_controls",
+    "prune",
     "record",
     "rescale",
 ]

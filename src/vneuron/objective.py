@@ -15,8 +15,9 @@ def free_energy(nll: Tensor, terms: Iterable[LocalTerm], penalty: Tensor | float
 
     F = mean_b [ nll_b + Σ_terms Σ_j (β_j KL_bj + local nll_bj) ] + penalty. With the
     log-likelihood of one draw and β = 1 this is an unbiased estimate of a bound on −log p(y | x)
-    (the sum of the local ELBOs of arXiv:2602.18250 with a shared likelihood). Everything is in nats per example: a likelihood
-    over a window is *summed* over its steps, or β means something else.
+    (the sum of the local ELBOs of arXiv:2602.18250 with a shared likelihood). Everything is in
+    nats per example: a likelihood over a window is *summed* over its steps, or β means something
+    else.
 
     Args:
         nll: negative log-likelihood, [batch].

@@ -62,7 +62,10 @@ def test_a_weight_too_large_kills_units_and_the_verdict_says_so() -> None:
     health = vn.health(model)
     assert health.counts == {"dead": UNITS}
     assert not health.ok
-    assert health.reasons == (f"layer '0': {UNITS} of {UNITS} units at fault ({UNITS} dead)",)
+    assert health.reasons == (
+        f"layer '0': {UNITS} of {UNITS} units at fault ({UNITS} dead); "
+        "try KLBudget for its lower bound, or Homeostasis (raw)",
+    )
 
 
 def test_units_that_only_have_a_bias_are_constant() -> None:
@@ -97,7 +100,11 @@ def test_one_sick_layer_among_healthy_ones_is_enough() -> None:
     model[1].statistics.use[0] = 0.0
     health = vn.health(collected)
     assert not health.ok
-    assert health.reasons == ("layer '1': 1 of 2 units at fault (1 ignored)",)
+    assert health.reasons == (
+        "layer '1': 1 of 2 units at fault (1 ignored); try prune, or fewer units",
+    )
+    assert [layer.ok for layer in health.layers] == [True, False]
+    assert health.layers[1].worst[0].startswith("unit 0 is ignored (KL ")
 
 
 def test_the_frame_has_a_row_per_unit_with_its_vitals() -> None:

@@ -37,7 +37,16 @@ def test_every_cell(kl: float, rate: float, use: float, dynamic_use: float, expe
 
 
 def test_faults_are_those_above_static() -> None:
-    assert {v.value for v in Verdict if v.fault} == {"dead", "constant", "ignored"}
+    assert {v.value for v in Verdict if v.fault} == {
+        "exploding",
+        "noiseless",
+        "saturated",
+        "frozen in time",
+        "dead",
+        "constant",
+        "ignored",
+    }
+    assert all(bool(v.cure) is v.fault for v in Verdict)
 
 
 def test_thresholds_decide() -> None:
@@ -47,6 +56,28 @@ def test_thresholds_decide() -> None:
     assert judge(vitals, Thresholds(use=0.1)) is Verdict.IGNORED
     assert judge(vitals, Thresholds(rate=0.1, use=0.1)) is Verdict.CONSTANT
     assert judge(vitals, Thresholds(kl=0.5, rate=0.1, use=0.1)) is Verdict.DEAD
+
+
+HEALTHY = UnitVitals(kl=0.4, rate=0.3, use=0.2, dynamic_use=0.1)
+
+
+@pytest.mark.parametrize(
+    ("signs", "expected"),
+    [
+        ({"energy_ratio": 5.0, "growth": 0.1}, "exploding"),
+        ({"energy_ratio": 5.0, "growth": 0.0}, "living"),  # large, but it has settled
+        ({"energy_ratio": 3.0, "growth": 0.1}, "living"),
+        ({"floor_ratio": 2.0, "kl": 5.0}, "noiseless"),
+        ({"floor_ratio": 2.0}, "living"),  # narrow under a narrow prior: no price is paid
+        ({"ceiling_ratio": 0.9}, "saturated"),
+        ({"persistence": 0.999}, "frozen in time"),
+        ({"persistence": 0.9}, "living"),
+        ({"energy_ratio": 5.0, "growth": 0.1, "floor_ratio": 2.0, "kl": 5.0}, "exploding"),
+        ({"ceiling_ratio": 0.9, "kl": 0.0, "rate": 0.0, "use": 0.0}, "saturated"),
+    ],
+)
+def test_modes_that_need_more_than_information(signs: dict[str, float], expected: str) -> None:
+    assert judge(HEALTHY._replace(**signs)) == expected
 
 
 numbers = st.one_of(st.floats(-1, 5), st.just(NAN))

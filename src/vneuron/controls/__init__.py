@@ -6,6 +6,7 @@ from .homeostasis import Homeostasis
 from .kl_budget import KLBudget
 from .presets import Preset, attach_preset
 from .projection import Projection
+from .prune import prune
 from .rescale import rescale
 from .scale_guard import ScaleGuard
 from .share_balance import ShareBalance
@@ -23,5 +24,6 @@ __all__ = [
     "attach_preset",
     "control_step",
     "prepare_controls",
+    "prune",
     "rescale",
 ]

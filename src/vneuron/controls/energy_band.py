@@ -20,8 +20,10 @@ from ..core import (
     check_duration,
 )
 from ..functional.band import hinge, hinge_slope, log_spaced
+from ..vitals.measures import band_shares
 
 BandForm: TypeAlias = Literal["absolute", "relative"]
+Quantity: TypeAlias = Literal["energy", "variance"]
 
 FOCUS_SHARE = 0.35
 FOCUS_WEIGHT = 0.3
@@ -48,6 +50,8 @@ class EnergyBand(AbstractControl):
         low: lower bound in targets.
         high: upper bound in targets.
         form: "absolute" or "relative".
+        quantity: "energy", or "variance" for a band on Var µ over inputs, against units that say
+            the same whatever they are given. Projection and homeostasis follow energy bands alone.
         weight: λ, nats per example and squared energy (squared relative energy).
         weight_below: of the lower side.
         weight_above: of the upper side.
@@ -85,6 +89,7 @@ class EnergyBand(AbstractControl):
         low: float = 0.8,
         high: float = 1.6,
         form: BandForm = "absolute",
+        quantity: Quantity = "energy",
         weight: float = 2.0,
         weight_below: float = 1.0,
         weight_above: float = 1.0,
@@ -92,7 +97,7 @@ class EnergyBand(AbstractControl):
         ramp: Duration = RAMP,
     ) -> None:
         super().__init__()
-        _check(target, spread, low, high, form)
+        _check(target, spread, low, high, form, quantity)
         check_duration("warmup", warmup)
         check_duration("ramp", ramp)
         for label, value in (("", weight), ("_below", weight_below), ("_above", weight_above)):
@@ -101,6 +106,7 @@ class EnergyBand(AbstractControl):
         self.low = low
         self.high = high
         self.form: BandForm = form
+        self.quantity: str = quantity
         self.weight = weight
         self.weight_below = weight_below
         self.weight_above = weight_above
@@ -122,16 +128,22 @@ class EnergyBand(AbstractControl):
 
     def penalty(self, term: LocalTerm) -> Tensor:
         """The expansion, price + Σ_j slope_j (e_j − centre_j), with e_j of this batch."""
-        energy = term.loc.square().mean((0, 2))
+        if self.quantity == "variance":
+            energy = term.loc.var(0, correction=0).mean(-1)
+        else:
+            energy = term.loc.square().mean((0, 2))
         return (self.price + self.slope @ (energy - self.centre)).to(term.kl.dtype)
 
     def update(self, statistics: UnitStatistics) -> Info:
         """Expand the penalty around the running energies."""
         step = self.clock.tick()
         self.strength.fill_(self.clock.ramp(step, self.warmup, self.ramp))
-        energy, bounds = statistics.energy, self.bounds()
-        below, above = energy < bounds.low, energy > bounds.high
-        focus = below.float().mean() > FOCUS_SHARE
+        bounds, energy = self.bounds(), statistics.energy
+        if self.quantity == "variance":
+            energy = statistics.loc_variance().mean(-1)
+        below, inside, above = band_shares(energy, bounds.low, bounds.high)
+        _, original, _ = band_shares(energy, bounds.original_low, bounds.original_high)
+        focus = below > FOCUS_SHARE
         weight_above = self.weight_above * torch.where(focus, FOCUS_WEIGHT, 1.0)
         scales = (bounds.low, bounds.high) if self.form == "relative" else (1.0, 1.0)
         factor = self.weight * self.strength / energy.shape[0]
@@ -145,13 +157,12 @@ class EnergyBand(AbstractControl):
         self.centre.copy_(energy)
         self.slope.copy_(hinge_slope(*arguments))
         self.price.copy_(hinge(*arguments).sum())
-        original = (energy >= bounds.original_low) & (energy <= bounds.original_high)
         return Info(
             {
-                "band_below": below.float().mean(),
-                "band_above": above.float().mean(),
-                "band_inside": (~(below | above)).float().mean(),
-                "band_inside_original": original.float().mean(),
+                "band_below": below,
+                "band_inside": inside,
+                "band_above": above,
+                "band_inside_original": original,
                 "band_price": self.price,
             }
         )
@@ -161,10 +172,13 @@ class EnergyBand(AbstractControl):
 
     def extra_repr(self) -> str:
         """Bounds and form, for `repr`."""
-        return f"low={self.low}, high={self.high}, form={self.form!r}, weight={self.weight}"
+        return (
+            f"low={self.low}, high={self.high}, form={self.form!r}, quantity={self.quantity!r}, "
+            f"weight={self.weight}"
+        )
 
 
-def _check(target: float, spread: float, low: float, high: float, form: str) -> None:
+def _check(target: float, spread: float, low: float, high: float, form: str, quantity: str) -> None:
     if not target > 0.0:
         raise ValueError(f"target is {target}, expected a positive energy.")
     if not spread >= 1.0:
@@ -173,3 +187,5 @@ def _check(target: float, spread: float, low: float, high: float, form: str) -> 
         raise ValueError(f"the band is [{low}, {high}] targets, expected 0 < low < high.")
     if form not in get_args(BandForm):
         raise ValueError(f"form is {form!r}, expected one of {get_args(BandForm)}.")
+    if quantity not in get_args(Quantity):
+        raise ValueError(f"quantity is {quantity!r}, expected one of {get_args(Quantity)}.")

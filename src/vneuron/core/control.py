@@ -86,7 +86,9 @@ class EnergyBounds(NamedTuple):
 
 @runtime_checkable
 class HasBounds(Protocol):
-    """A control that knows the band."""
+    """A control that knows the band of some quantity."""
+
+    quantity: str
 
     def bounds(self) -> EnergyBounds:
         """The band."""
@@ -131,7 +133,7 @@ class AbstractScaleControl(AbstractControl):
 
 
 def bounds_of(unit: AbstractUnit) -> EnergyBounds | None:
-    """The band of the first control attached to a unit that has one.
+    """The band of µ² of the first control attached to a unit that has one.
 
     Example:
         >>> import vneuron as vn
@@ -139,6 +141,6 @@ def bounds_of(unit: AbstractUnit) -> EnergyBounds | None:
         True
     """
     for control in unit.controls:
-        if isinstance(control, HasBounds):
+        if isinstance(control, HasBounds) and control.quantity == "energy":
             return control.bounds()
     return None

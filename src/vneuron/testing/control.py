@@ -9,7 +9,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from ..core import AbstractControl, AbstractUnit, Collect, Info, LocalTerm
+from ..controls import rescale
+from ..core import AbstractControl, AbstractScaleControl, AbstractUnit, Collect, Info, LocalTerm
 from .checks import reload, require, require_same_state, require_shape
 
 BuildControl: TypeAlias = Callable[[AbstractUnit], AbstractControl]
@@ -21,10 +22,11 @@ _BATCH, _STEPS = 16, 3
 def check_control(build: BuildControl, build_unit: BuildAttachedUnit) -> None:
     """Check that a control keeps the contract of `AbstractControl`.
 
-    Checked: the penalty is a finite scalar whose computing does not move any state;
-    `update` and `project` leave finite state and carry no gradient; `update` returns an `Info`
-    of scalars; state of the shape [units] or scalar lives in buffers, and a copy made through
-    `deepcopy` or `state_dict` acts the same from there on; `repr`.
+    Checked: the penalty is a finite scalar whose computing does not move any state; `update`,
+    `project` and scale actions leave finite state and carry no gradient; `update` returns an
+    `Info` of scalars; factors are positive, one per unit; state of the shape [units] or scalar
+    lives in buffers, and a copy made through `deepcopy` or `state_dict` acts the same from there
+    on; `repr`.
 
     Args:
         build: makes the control for a unit.
@@ -90,9 +92,22 @@ def _act(control: AbstractControl, unit: AbstractUnit) -> None:
     with torch.no_grad():
         info = control.update(unit.statistics)
         control.project(unit)
+    if isinstance(control, AbstractScaleControl):
+        _act_on_scale(control, unit)
     require(isinstance(info, Info), f"update() returned {type(info).__name__}, expected Info")
     for name, value in info.values.items():
         require_shape(f"info {name!r}", value, ())
+
+
+def _act_on_scale(control: AbstractScaleControl, unit: AbstractUnit) -> None:
+    """The control's scale action, if one is due."""
+    action = control.rescaling(unit)
+    if action is None:
+        return
+    require_shape("the factor of rescaling()", action.factor, (unit.units,))
+    require((action.factor > 0).all(), "a factor of rescaling() is not positive")
+    require(torch.isfinite(action.factor).all(), "a factor of rescaling() is not finite")
+    rescale(unit, action.factor, action.form)
 
 
 def _check_state(control: AbstractControl, unit: AbstractUnit) -> None:

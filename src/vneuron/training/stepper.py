@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from ..controls import control_step
+from ..controls import control_step, prepare_controls
 from ..core import Info, LocalTerm
 from ..objective import free_energy
 from .config import TrainingConfig
@@ -46,6 +46,7 @@ class Stepper:
         self._task = task
         self._optimizer = optimizer
         self._total = total
+        prepare_controls(task.module, total)
         self._mixed = config.precision != "32-true"
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         # The strategy's wrapper and not fabric.setup's, which walks through every output of every
@@ -73,7 +74,7 @@ class Stepper:
             nn.utils.clip_grad_norm_(self._parameters, self._config.gradient_clip)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        info = control_step(self._task.module, terms)
+        info = control_step(self._task.module, terms, self._optimizer)
         meter.add(loss, nll, logs)
         return info
 

@@ -2,6 +2,8 @@
 
 from .deterministic import DeterministicUnits
 from .gaussian import GaussianUnits
+from .local import LocalUnits
 from .poisson import PoissonUnits
+from .positions import EachPosition
 
-__all__ = ["DeterministicUnits", "GaussianUnits", "PoissonUnits"]
+__all__ = ["DeterministicUnits", "EachPosition", "GaussianUnits", "LocalUnits", "PoissonUnits"]

@@ -3,20 +3,49 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
-from ..core import AbstractPrior, AbstractUnit, units_of
-from . import measures
-from .verdict import Thresholds, UnitVitals, Verdict, judge
+from ..core import units_of
+from .layer import layer_columns
+from .verdict import Thresholds, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SICK_SHARE = 0.1
+WORST = 3
+
+
+@dataclass(frozen=True)
+class LayerHealth:
+    """What was found on one layer.
+
+    Attributes:
+        name: the layer's path.
+        units: number of units.
+        counts: number of units by verdict.
+        band: share of units "below", "inside" and "above" their energy band; {} without one.
+        original_band: the same against the band before calibration.
+        worst: a sentence on each of up to three units at fault, in the taxonomy's order.
+        reason: why the layer is sick, and what to try; empty where it is not.
+    """
+
+    name: str
+    units: int
+    counts: dict[str, int]
+    band: dict[str, float]
+    original_band: dict[str, float]
+    worst: tuple[str, ...]
+    reason: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the layer is not sick."""
+        return not self.reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,19 +53,25 @@ class Health:
     """What `health` found.
 
     Attributes:
-        units: a frame with one row per unit: layer, unit, kl (nats), energy (µ²), rate (nats),
-            loc_variance (Var µ, summed over k), scale_mean (σ, geometric mean over inputs and k),
-            contraction (σ over the prior's), beta, use and dynamic_use (nats per window),
-            outcome_information (nats), alive, active, verdict.
+        units: a frame with one row per unit: layer, unit; kl, rate (nats); energy (µ²),
+            generalised_energy, loc_variance (Var µ, summed over k); scale_mean (σ, geometric mean
+            over inputs and k), scale_min and scale_max (of the last batch), contraction (σ over
+            the prior's); beta; use and dynamic_use (nats per window), outcome_information (nats);
+            persistence and scale_persistence (correlation of µ and ln σ with the window before),
+            transition_share (of the KL), drift (nats, since `mark_reference`); alive_share, alive
+            (KL), alive_energy (µ²), active; band_low, band_high and band ("below", "inside",
+            "above"), and the same before calibration with original_; verdict and cure.
         counts: number of units by verdict.
         ok: whether no layer is sick.
         reasons: one sentence for each sick layer.
+        layers: what was found on each layer.
     """
 
     units: pd.DataFrame
     counts: dict[str, int]
     ok: bool
     reasons: tuple[str, ...]
+    layers: tuple[LayerHealth, ...] = ()
 
     def __str__(self) -> str:
         found = ", ".join(f"{n} {verdict}" for verdict, n in self.counts.items())
@@ -46,10 +81,11 @@ class Health:
 def health(model: nn.Module, thresholds: Thresholds | None = None) -> Health:
     """Judge every unit of a model from the statistics that `control_step` keeps.
 
-    A layer is sick when faults (dead, constant, ignored) together hold for more than a tenth of
-    its units. Whether a unit is *used* takes held-out outcomes, which a trainer measures; until
-    then no unit is called living, static or ignored. Deterministic units are left out. This
-    reads from the device, so it belongs at validation and not in a training step.
+    A layer is sick when faults (every verdict above "static" in the taxonomy of
+    `vneuron.vitals.judge`) together hold for more than a tenth of its units. Whether a unit is
+    *used* takes held-out outcomes, which a trainer measures, or `vneuron.measure_use`; until then
+    no unit is called living, static or ignored. Deterministic units are left out. This reads from
+    the device, so it belongs at validation and not in a training step.
 
     Args:
         model: any module with units inside, bare or wrapped.
@@ -62,7 +98,7 @@ def health(model: nn.Module, thresholds: Thresholds | None = None) -> Health:
         ValueError: if there is no unit to judge.
 
     Example:
-        >>> import vneuron as vn
+        >>> import torch, vneuron as vn
         >>> model = nn.Sequential(vn.GaussianUnits(3, 4))
         >>> _, terms = vn.Collect(model)(torch.randn(64, 3))
         >>> _ = vn.control_step(model, terms)
@@ -77,66 +113,71 @@ def health(model: nn.Module, thresholds: Thresholds | None = None) -> Health:
             f"{type(model).__name__} holds no variational unit, expected at least one, such as "
             "vneuron.GaussianUnits: a deterministic model has no posterior to judge."
         )
-    frames = [pd.DataFrame(_columns(unit, thresholds)) for unit in layers]
-    units = pd.concat(frames, ignore_index=True)
-    found = Counter(units["verdict"])
-    reasons = tuple(
-        reason
-        for unit, frame in zip(layers, frames, strict=True)
-        if (reason := _reason(unit.name, list(frame["verdict"])))
+    limits = Thresholds() if thresholds is None else thresholds
+    frames = [pd.DataFrame(layer_columns(unit, limits)) for unit in layers]
+    found = tuple(
+        _judge_layer(unit.name, frame) for unit, frame in zip(layers, frames, strict=True)
     )
+    units = pd.concat(frames, ignore_index=True)
+    reasons = tuple(layer.reason for layer in found if layer.reason)
     return Health(
         units=units,
-        counts={v.value: found[v.value] for v in Verdict if v.value in found},
+        counts=_counts(list(units["verdict"])),
         ok=not reasons,
         reasons=reasons,
+        layers=found,
     )
 
 
-@torch.no_grad()
-def _columns(unit: AbstractUnit, thresholds: Thresholds | None) -> dict[str, object]:
-    """The columns of a layer's part of the frame."""
-    statistics = unit.statistics
-    variance = statistics.loc_variance()
-    numbers = {
-        "kl": statistics.kl,
-        "energy": statistics.energy,
-        "rate": statistics.rate(),
-        "loc_variance": variance.sum(-1),
-        "scale_mean": measures.contraction(statistics.log_scale),
-        "contraction": measures.contraction(statistics.log_scale, _prior_scale(unit)),
-        "beta": unit.beta,
-        "use": statistics.use,
-        "dynamic_use": statistics.dynamic_use,
-        "outcome_information": statistics.outcome_information,
-        "alive": measures.alive(statistics.kl),
-        "active": measures.active(variance),
-    }
-    columns: dict[str, object] = {"layer": unit.name, "unit": range(unit.units)}
-    columns |= {name: value.tolist() for name, value in numbers.items()}
-    columns["verdict"] = _verdicts(unit, thresholds)
-    return columns
-
-
-def _verdicts(unit: AbstractUnit, thresholds: Thresholds | None) -> list[str]:
-    statistics = unit.statistics
-    if int(statistics.updates) == 0:
-        return [Verdict.UNKNOWN.value] * unit.units
-    rows = torch.stack(
-        [statistics.kl, statistics.rate(), statistics.use, statistics.dynamic_use], dim=-1
+def _judge_layer(name: str, frame: pd.DataFrame) -> LayerHealth:
+    rows = frame.to_dict("records")
+    order = list(Verdict)
+    faulty = [row for row in rows if Verdict(row["verdict"]).fault]
+    faulty.sort(key=lambda row: order.index(Verdict(row["verdict"])))
+    sick = len(faulty) > SICK_SHARE * len(rows)
+    return LayerHealth(
+        name=name,
+        units=len(rows),
+        counts=_counts(list(frame["verdict"])),
+        band=_shares(list(frame["band"])),
+        original_band=_shares(list(frame["original_band"])),
+        worst=tuple(_sentence(row) for row in faulty[:WORST]),
+        reason=_reason(name, [str(row["verdict"]) for row in faulty], len(rows)) if sick else "",
     )
-    return [judge(UnitVitals(*row), thresholds).value for row in rows.tolist()]
 
 
-def _prior_scale(unit: AbstractUnit) -> torch.Tensor | float:
-    prior = getattr(unit, "prior", None)
-    return prior.moments()[1] if isinstance(prior, AbstractPrior) else 1.0
+def _counts(verdicts: list[str]) -> dict[str, int]:
+    found = Counter(verdicts)
+    return {v.value: found[v.value] for v in Verdict if v.value in found}
 
 
-def _reason(layer: str, verdicts: list[str]) -> str:
-    """Why a layer is sick; empty where it is not."""
-    faults = Counter(verdict for verdict in verdicts if Verdict(verdict).fault)
-    if faults.total() <= SICK_SHARE * len(verdicts):
-        return ""
-    found = ", ".join(f"{n} {verdict}" for verdict, n in faults.most_common())
-    return f"layer {layer!r}: {faults.total()} of {len(verdicts)} units at fault ({found})"
+def _shares(positions: list[str]) -> dict[str, float]:
+    if not any(positions):
+        return {}
+    found = Counter(positions)
+    return {name: found[name] / len(positions) for name in ("below", "inside", "above")}
+
+
+def _sentence(row: Mapping[Any, Any]) -> str:
+    """One unit at fault, with the numbers that its verdict rests on."""
+    numbers = ", ".join(
+        f"{label} {row[name]:.3g}"
+        for label, name in (
+            ("KL", "kl"),
+            ("rate", "rate"),
+            ("energy", "energy"),
+            ("σ", "scale_mean"),
+            ("use", "use"),
+            ("persistence", "persistence"),
+        )
+        if row[name] == row[name]  # NaN: not measured
+    )
+    return f"unit {row['unit']} is {row['verdict']} ({numbers}): try {row['cure']}"
+
+
+def _reason(layer: str, faults: list[str], units: int) -> str:
+    """Why a layer is sick, and what to try about its commonest fault."""
+    counts = Counter(faults).most_common()
+    found = ", ".join(f"{n} {verdict}" for verdict, n in counts)
+    cure = Verdict(counts[0][0]).cure
+    return f"layer {layer!r}: {len(faults)} of {units} units at fault ({found}); try {cure}"

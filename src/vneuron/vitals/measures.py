@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import ALIVE_KL, LocalTerm
+from ..core import ALIVE_KL, LocalTerm, UnitStatistics
 from ..functional.gaussian import information_rate
 
 ACTIVE_VARIANCE = 1e-2
@@ -96,6 +96,40 @@ def contraction(log_scale: Tensor, prior_scale: Tensor | float = 1.0) -> Tensor:
         tensor([0.5000, 0.5000])
     """
     return (log_scale - torch.as_tensor(prior_scale).log()).mean(-1).exp()
+
+
+def generalised_energy(
+    statistics: UnitStatistics, prior_loc: Tensor, prior_scale: Tensor
+) -> Tensor:
+    """E[(µ − m)²/s² + 2 ln²(σ/s)], summed over k, [units]: about 2 KL near the prior N(m, s²).
+
+    An energy for units that speak through their scale as well.
+
+    Example:
+        >>> statistics = UnitStatistics(1, 1)
+        >>> statistics.update(_example())
+        >>> generalised_energy(statistics, torch.zeros(()), torch.ones(()))
+        tensor([1.])
+    """
+    shift = statistics.loc_square - 2.0 * prior_loc * statistics.loc_mean + prior_loc.square()
+    log_prior = prior_scale.log()
+    spread = (
+        statistics.log_scale_square - 2.0 * log_prior * statistics.log_scale + log_prior.square()
+    )
+    return (shift / prior_scale.square() + 2.0 * spread).sum(-1)
+
+
+def band_shares(energy: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Share of units below, inside and above their band; scalars.
+
+    Example:
+        >>> one = torch.ones(3)
+        >>> [round(x.item(), 2) for x in band_shares(torch.tensor([0.0, 1.5, 3.0]), one, 2 * one)]
+        [0.33, 0.33, 0.33]
+    """
+    below, above = energy < low, energy > high
+    inside = ~(below | above)
+    return below.float().mean(), inside.float().mean(), above.float().mean()
 
 
 def _example() -> LocalTerm:
