@@ -14,7 +14,7 @@ from .normalisation import Location, choose_location
 from .rows import Ints
 from .scaling import Scaling
 from .split import RowRange, Size, Split
-from .windows import FlatSeries, Windows, flatten, windows_between
+from .windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
 
 LOCATION_WINDOWS = 4096
 
@@ -90,7 +90,7 @@ def prepare(
 
 def _location(train: Windows) -> Location:
     """Mean or last value, by what foretells the training targets better."""
-    some = torch.linspace(0, len(train) - 1, min(LOCATION_WINDOWS, len(train))).long()
+    some = evenly_spaced(len(train), LOCATION_WINDOWS)
     batch = train.gather(some.to(train.starts.device))
     target = batch.target
     if batch.target_observed is not None:

@@ -67,10 +67,10 @@ class FittedModel:
 
     @torch.no_grad()
     def forecast(self, batch: WindowBatch) -> TrajectoryDistribution:
-        """Scaled windows in, scaled distributions out; nothing is recorded."""
+        """Scaled windows in, scaled distributions out, on their device; nothing is recorded."""
         with muted():
-            path: TrajectoryDistribution = self.network(batch.context, batch.context_observed)
-        return path
+            path: TrajectoryDistribution = self.network(*self._inputs(batch))
+        return path.to(batch.context.device)
 
     def scaling(self, panel: Panel) -> Scaling:
         """Of the panel's series: as at the fit where known."""
@@ -88,24 +88,31 @@ class FittedModel:
         return last_windows(flat, self.config.input_size, pad=self.config.missing == "mask")
 
     @torch.no_grad()
-    def raw_forecasts(self, windows: Windows, scaling: Scaling) -> Iterator[RawForecast]:
-        """Forecasts of all windows, a bounded number at a time."""
-        device = next(self.network.parameters()).device
+    def raw_forecasts(
+        self, windows: Windows, scaling: Scaling, size: int = PREDICTION_BATCH
+    ) -> Iterator[RawForecast]:
+        """Forecasts of all windows, `size` at a time, on the host."""
         mean, sd = torch.from_numpy(scaling.mean), torch.from_numpy(scaling.sd)
         done = 0
-        for batch in windows.to(device).batches(PREDICTION_BATCH):
-            series = batch.series.cpu()
-            raw = self.forecast(batch).rescale(mean[series].to(device), sd[series].to(device))
-            target = batch.target.cpu().double() * sd[series, None] + mean[series, None]
+        for batch in windows.batches(size):
+            series = batch.series
+            raw = self.forecast(batch).rescale(mean[series], sd[series])
+            target = batch.target.double() * sd[series, None] + mean[series, None]
             if batch.target_observed is not None:
-                target = target.masked_fill(~batch.target_observed.cpu(), torch.nan)
+                target = target.masked_fill(~batch.target_observed, torch.nan)
             stop = done + len(series)
             cutoff = np.asarray(windows.cutoffs[done:stop])
             yield RawForecast(series.numpy(), cutoff, raw, self._novelty(batch), target)
             done = stop
 
+    def _inputs(self, batch: WindowBatch) -> tuple[Tensor, Tensor | None]:
+        """Context and its mask, on the network's device."""
+        device = next(self.network.parameters()).device
+        seen = batch.context_observed
+        return batch.context.to(device), None if seen is None else seen.to(device)
+
     def _novelty(self, batch: WindowBatch) -> Tensor | None:
-        latent = self.network.read(batch.context, batch.context_observed).latent
+        latent = self.network.read(*self._inputs(batch)).latent
         if self.network.units is None or latent is None or not self.network.units.variational:
             return None
         return novelty(self.network.units, latent)

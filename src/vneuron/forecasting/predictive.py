@@ -174,6 +174,16 @@ class TrajectoryDistribution:
             unit_scale=None if self.unit_scale is None else self.unit_scale.double(),
         )
 
+    def to(self, device: torch.device | str) -> TrajectoryDistribution:
+        """The same on another device."""
+        return TrajectoryDistribution(
+            loc=self.loc.to(device),
+            scale=self.scale.to(device),
+            df=None if self.df is None else self.df.to(device),
+            loading=None if self.loading is None else self.loading.to(device),
+            unit_scale=None if self.unit_scale is None else self.unit_scale.to(device),
+        )
+
     def _normal(self, draws: int, size: int, generator: torch.Generator | None) -> Tensor:
         return torch.randn(
             (len(self), draws, size),

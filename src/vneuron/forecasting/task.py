@@ -13,7 +13,7 @@ from ..vitals.health import health
 from .network import TrajectoryNetwork
 from .predictive import TrajectoryDistribution
 from .usefulness import measure_usefulness
-from .windows import Windows
+from .windows import Windows, evenly_spaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,9 @@ class TrajectoryTask(AbstractTask):
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, ...]:
         """Context and target, and their masks where something is missing."""
-        batch = self._train.to(device).gather(indices.to(device))
+        if self._train.starts.device != device:  # once: the series are large, a batch is not
+            self._train = self._train.to(device)
+        batch = self._train.gather(indices.to(device))
         if batch.context_observed is None or batch.target_observed is None:
             return batch.context, batch.target
         return batch.context, batch.target, batch.context_observed, batch.target_observed
@@ -141,10 +143,8 @@ class TrajectoryTask(AbstractTask):
         units = self.network.units
         if units is None or not units.variational:
             return
-        some = torch.linspace(0, len(windows) - 1, min(USE_WINDOWS, len(windows)))
-        found = measure_usefulness(
-            self.network, windows.gather(some.long().to(windows.starts.device))
-        )
+        some = evenly_spaced(len(windows), USE_WINDOWS)
+        found = measure_usefulness(self.network, windows.gather(some.to(windows.starts.device)))
         if found is not None:
             units.statistics.use.copy_(found.use)
             units.statistics.dynamic_use.copy_(found.dynamic_use)

@@ -16,7 +16,15 @@ from .rows import Ints, name_some
 from .scaling import Scaling
 from .split import RowRange, check_window
 
-__all__ = ["FlatSeries", "WindowBatch", "Windows", "flatten", "last_windows", "windows_between"]
+__all__ = [
+    "FlatSeries",
+    "WindowBatch",
+    "Windows",
+    "evenly_spaced",
+    "flatten",
+    "last_windows",
+    "windows_between",
+]
 
 
 class WindowBatch(NamedTuple):
@@ -286,3 +294,14 @@ def last_windows(flat: FlatSeries, input_size: int, *, pad: bool = False) -> Win
     series = torch.arange(len(lengths), device=device)
     floor = torch.from_numpy(flat.offsets[:-1].copy()).to(device) if short.any() else None
     return Windows(flat, starts, series, input_size, 0, floor)
+
+
+def evenly_spaced(count: int, most: int) -> Tensor:
+    """At most so many of the numbers from 0 to count − 1, evenly spaced, the ends among them.
+
+    Example:
+        >>> evenly_spaced(9, 3), evenly_spaced(2, 3)
+        (tensor([0, 4, 8]), tensor([0, 1]))
+    """
+    # in double: single precision rounds beyond the last of 17 million
+    return torch.linspace(0, count - 1, min(most, count), dtype=torch.float64).long()
