@@ -10,13 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from .aggregate import Statistic, aggregate_columns, block_length
+from .aggregate import DRAWS, Statistic, aggregate_columns, block_length
 from .frame import Panel
 from .intervals import array, check_levels, interval_columns, uncertainty_columns
 from .model import FittedModel, RawForecast
 from .rows import Floats
 
 NAME = "EVE"
+MOST_DRAWN = 10_000_000
+"""Values of sample paths held at once: 80 MB, and a few times that while they are made."""
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -39,7 +41,8 @@ def samples(model: FittedModel, panel: Panel, draws: int, seed: int) -> Any:
     generator = torch.Generator().manual_seed(seed)
     horizon = model.config.horizon
     parts = []
-    for forecast in model.raw_forecasts(model.last_windows(panel), model.scaling(panel)):
+    windows, scaling = model.last_windows(panel), model.scaling(panel)
+    for forecast in model.raw_forecasts(windows, scaling, _at_once(draws, horizon)):
         path = np.broadcast_to(np.arange(draws)[:, None], (len(forecast.series), draws, horizon))
         y = array(forecast.path.sample(draws, generator))
         parts.append((forecast, {"path": np.asarray(path), "y": y}))
@@ -60,9 +63,10 @@ def aggregates(
     steps = block_length(over, panel.freq, horizon)
     blocks = horizon // steps
     generator = torch.Generator().manual_seed(seed)
+    windows, scaling = model.last_windows(panel), model.scaling(panel)
     parts = [
         (f, aggregate_columns(NAME, f.path, statistic, steps, levels, generator))
-        for f in model.raw_forecasts(model.last_windows(panel), model.scaling(panel))
+        for f in model.raw_forecasts(windows, scaling, _at_once(DRAWS, horizon))
     ]
     times = panel.future_times(horizon)
     first, last = times[:, : blocks * steps : steps], times[:, steps - 1 : blocks * steps : steps]
@@ -87,6 +91,11 @@ def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Sequence[fl
     frame = panel.to_native(who, when, columns)
     ends = panel.to_native(who, np.concatenate(cutoffs), {})
     return _insert(frame, 2, "cutoff", ends["ds"])
+
+
+def _at_once(draws: int, horizon: int) -> int:
+    """Windows whose sample paths fit in memory together."""
+    return max(1, MOST_DRAWN // (draws * horizon))
 
 
 def _step_columns(
