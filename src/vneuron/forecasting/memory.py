@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,13 +98,18 @@ class Memory:
     def read(cls, run: RunFolder, known: dict[str, Any]) -> Memory:
         """The memory that `write` and `as_dict` left."""
         frame = run.read_parquet("context.parquet")
+        values = frame["y"].to_numpy(dtype=np.float64)
+        frame = frame.assign(y=0.0)
         if known["backend"] == "polars":
             import polars as pl
 
             native: Any = pl.from_pandas(frame)
         else:
             native = frame
-        context = Panel.from_frame(native, freq=known["freq"], missing="mask")
+        # A series may have ended long before the others: its context then holds no value at all.
+        context = replace(
+            Panel.from_frame(native, freq=known["freq"], missing="mask"), values=values
+        )
         series = run.read_parquet("series.parquet")
         return cls(
             context=context,
