@@ -340,7 +340,7 @@ class EVEForecaster:
 
     def evaluation(self, df: object, *, step: int = 1) -> Evaluation:
         """As `evaluate`, with the calibration curves."""
-        panel = self._panel(df)
+        panel = self._context(df)
         windows = self.model.windows_to_score(panel, step)
         if not len(windows):
             raise DataError(
