@@ -1,22 +1,31 @@
 """Iterative inference: posteriors found by natural-gradient steps on the free energy."""
 
 from .decoding import AbstractDecoder, LinearDecoder, NonlinearDecoder
+from .descent import DescentState, descend, descent_step, init_descent
 from .gaussian import Activation, GaussianState, IterativeGaussian
-from .model import AbstractIterativeModel, Constants, StepTerms
+from .model import AbstractIterativeModel, Belief, Constants, Moments, StepTerms
 from .options import InferenceOptions
 from .poisson import IterativePoisson, PoissonState
+from .unroll import unroll
 
 __all__ = [
     "AbstractDecoder",
     "AbstractIterativeModel",
     "Activation",
+    "Belief",
     "Constants",
+    "DescentState",
     "GaussianState",
     "InferenceOptions",
     "IterativeGaussian",
     "IterativePoisson",
     "LinearDecoder",
+    "Moments",
     "NonlinearDecoder",
     "PoissonState",
     "StepTerms",
+    "descend",
+    "descent_step",
+    "init_descent",
+    "unroll",
 ]

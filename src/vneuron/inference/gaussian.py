@@ -8,15 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from ..functional.gaussian import kl_divergence
+from ..functional.rectified import rectified_moments, rectified_slopes
 from ..functional.soft_clamp import soft_clamp
 from . import reference_compat
 from .decoding import AbstractDecoder
-from .model import AbstractIterativeModel, Constants, StepTerms
+from .model import AbstractIterativeModel, Belief, Constants, Moments, StepTerms
 from .options import InferenceOptions
 
 Activation: TypeAlias = Literal["identity", "rectified"]
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 2.0
+MIN_STIFFNESS = 1e-2
 
 
 class GaussianState(NamedTuple):
@@ -166,6 +168,65 @@ class IterativeGaussian(AbstractIterativeModel[GaussianState]):
     def potential(self, state: GaussianState) -> Tensor:
         """µ."""
         return state.loc
+
+    # -- mean-field descent ----------------------------------------------------------------
+
+    def prior_belief(self, batch: int) -> Belief:
+        """(µ₀, ξ₀) for each example."""
+        return self.prior_loc.expand(batch, -1), self.prior_log_scale.expand(batch, -1)
+
+    def belief(self, state: GaussianState) -> Belief:
+        """(µ, ξ)."""
+        return state.loc, state.log_scale
+
+    @torch.no_grad()
+    def draw(self, belief: Belief) -> Tensor:
+        """φ(µ + σ ε)."""
+        return self._activate(belief[0] + belief[1].exp() * torch.randn_like(belief[0]))
+
+    def moments(self, belief: Belief) -> Moments:
+        """Mean and variance of φ(z)."""
+        loc, log_scale = belief
+        if self.log_output_gain is None:
+            return Moments(loc, torch.exp(2.0 * log_scale))
+        gain = self.log_output_gain.exp()
+        mean, variance = rectified_moments(loc, log_scale.exp())
+        return Moments(gain * mean, gain.square() * variance)
+
+    def belief_kl(self, belief: Belief) -> Tensor:
+        """KL from the learned prior, [batch, latents] in nats."""
+        return kl_divergence(belief[0], belief[1].exp(), self.prior_loc, self.prior_log_scale.exp())
+
+    def direction(
+        self, belief: Belief, drive: Tensor, constants: Constants, kl_weight: float
+    ) -> Belief:
+        """The gradient in µ and ξ, each over the diagonal of its curvature."""
+        loc, log_scale = belief
+        variance = torch.exp(2.0 * log_scale)
+        prior_precision = kl_weight * torch.exp(-2.0 * self.prior_log_scale)
+        force = drive - constants.leak
+        if self.log_output_gain is None:
+            stiffness = 2.0 * constants.curvature + prior_precision
+            loc_force, scale_force = force, -2.0 * constants.curvature * variance
+        else:
+            gain = self.log_output_gain.exp()
+            slopes = rectified_slopes(loc, log_scale.exp())
+            half = gain.square() * constants.curvature
+            stiffness = 2.0 * half * slopes.on + prior_precision
+            loc_force = gain * force * slopes.on - half * slopes.variance_by_loc
+            scale_force = gain * force * slopes.mean_by_log_scale
+            scale_force = scale_force - half * slopes.variance_by_log_scale
+        loc_force = loc_force - prior_precision * (loc - self.prior_loc)
+        scale_force = scale_force - prior_precision * variance + kl_weight
+        stiffness = stiffness.clamp_min(MIN_STIFFNESS)
+        # At the optimum of ξ the curvature is 2 β; far above it, 2 σ² times the stiffness.
+        return loc_force / stiffness, scale_force / (2.0 * (variance * stiffness + kl_weight))
+
+    def move(self, belief: Belief, change: Belief) -> Belief:
+        """µ and ξ within their limits."""
+        loc = belief[0] + change[0].clamp(-self.options.max_step, self.options.max_step)
+        log_scale = belief[1] + change[1].clamp(-1.0, 1.0)
+        return loc, log_scale.clamp(MIN_LOG_SCALE, MAX_LOG_SCALE)
 
     @property
     def _exact(self) -> bool:

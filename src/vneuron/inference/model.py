@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from ..functional.soft_clamp import soft_clamp
 from .decoding import AbstractDecoder
 from .options import InferenceOptions
+
+Belief: TypeAlias = tuple[Tensor, ...]
+"""The parameters of a batch of posteriors, each [batch, latents]: (u,), or (µ, ln σ)."""
 
 StateT = TypeVar("StateT", bound=tuple[Tensor, ...])
 
@@ -48,6 +51,13 @@ class StepTerms(NamedTuple):
 
     nll: Tensor
     kl: Tensor
+
+
+class Moments(NamedTuple):
+    """Mean and variance of the activity that the decoder reads, each [batch, latents]."""
+
+    mean: Tensor
+    variance: Tensor
 
 
 class AbstractIterativeModel(nn.Module, ABC, Generic[StateT]):
@@ -125,6 +135,43 @@ class AbstractIterativeModel(nn.Module, ABC, Generic[StateT]):
     @abstractmethod
     def potential(self, state: StateT) -> Tensor:
         """The first part of the state, [batch, latents]: u, or µ; convergence is judged by it."""
+
+    @abstractmethod
+    def prior_belief(self, batch: int) -> Belief:
+        """The prior's parameters for each example."""
+
+    @abstractmethod
+    def belief(self, state: StateT) -> Belief:
+        """The posterior's parameters in a state."""
+
+    @abstractmethod
+    def moments(self, belief: Belief) -> Moments:
+        """Mean and variance of the activity under a posterior."""
+
+    @abstractmethod
+    def belief_kl(self, belief: Belief) -> Tensor:
+        """KL of a posterior from the learned prior, [batch, latents] in nats."""
+
+    @abstractmethod
+    def direction(
+        self, belief: Belief, drive: Tensor, constants: Constants, kl_weight: float
+    ) -> Belief:
+        """Where each parameter of a posterior should go, by mean-field gradients.
+
+        Args:
+            belief: the posterior.
+            drive: Jᵀ Σ⁻¹ (x − f(m)) at the mean activity m, [batch, latents].
+            constants: `self.constants()`.
+            kl_weight: β of the KL from the prior.
+        """
+
+    @abstractmethod
+    def move(self, belief: Belief, change: Belief) -> Belief:
+        """A posterior after a change, within the model's limits."""
+
+    @abstractmethod
+    def draw(self, belief: Belief) -> Tensor:
+        """One exact draw of the activity from a posterior, [batch, latents]; no gradient."""
 
     # -- shared ----------------------------------------------------------------------------
 

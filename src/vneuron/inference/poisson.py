@@ -7,14 +7,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..functional.poisson import kl_divergence, relaxed_sample
+from ..functional.poisson import kl_divergence, relaxed_sample, sample_counts
 from ..functional.soft_clamp import soft_clamp
 from . import reference_compat
 from .decoding import AbstractDecoder
-from .model import AbstractIterativeModel, Constants, StepTerms
+from .model import AbstractIterativeModel, Belief, Constants, Moments, StepTerms
 from .options import InferenceOptions
 
 MIN_LOG_RATE = -12.0
+MIN_STIFFNESS = 1e-2
 
 
 class PoissonState(NamedTuple):
@@ -145,6 +146,44 @@ class IterativePoisson(AbstractIterativeModel[PoissonState]):
     def potential(self, state: PoissonState) -> Tensor:
         """Membrane potentials u."""
         return state.log_rate
+
+    # -- mean-field descent ----------------------------------------------------------------
+
+    def prior_belief(self, batch: int) -> Belief:
+        """(u₀,) for each example."""
+        return (self.log_prior.expand(batch, -1),)
+
+    def belief(self, state: PoissonState) -> Belief:
+        """(u,)."""
+        return (state.log_rate,)
+
+    def draw(self, belief: Belief) -> Tensor:
+        """Spike counts."""
+        return sample_counts(belief[0].exp())
+
+    def moments(self, belief: Belief) -> Moments:
+        """The rate is mean and variance."""
+        rate = belief[0].exp()
+        return Moments(rate, rate)
+
+    def belief_kl(self, belief: Belief) -> Tensor:
+        """KL from the learned prior, [batch, latents] in nats."""
+        return kl_divergence(belief[0], self.log_prior)
+
+    def direction(
+        self, belief: Belief, drive: Tensor, constants: Constants, kl_weight: float
+    ) -> Belief:
+        """The natural gradient over β + r diag(ΦᵀΣ⁻¹Φ), the curvature per spike of each latent."""
+        (log_rate,) = belief
+        velocity = drive - (constants.curvature + constants.leak)
+        velocity = velocity - kl_weight * (log_rate - self.log_prior)
+        stiffness = 2.0 * constants.curvature * log_rate.exp() + kl_weight
+        return (velocity / stiffness.clamp_min(MIN_STIFFNESS),)
+
+    def move(self, belief: Belief, change: Belief) -> Belief:
+        """New potentials within their limits."""
+        step = change[0].clamp(-self.options.max_step, self.options.max_step)
+        return ((belief[0] + step).clamp(MIN_LOG_RATE, self.options.max_log_rate),)
 
     def sample(self, log_rate: Tensor, temperature: float) -> Tensor:
         """Draw z ~ Pois(eᵘ): relaxed above temperature 0, and r itself under draws="mean"."""
