@@ -52,7 +52,7 @@ MODEL_NOTES = {
     "twin": "the same network, deterministic: its units pass on their means",
     "lowrank": "a static low-rank head: dependence between steps that does not follow the input",
     "linear": "linear, with heavy tails and no dependence between steps",
-    "residual": "the spread of past residuals",
+    "residual": "ridge regression, as uncertain as its errors were on validation rows",
     "seasonal_naive": "the last season again",
     "repeat_last": "the last value again",
 }
