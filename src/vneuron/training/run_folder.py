@@ -20,6 +20,8 @@ __all__ = ["RunFolder", "RunFolderError"]
 
 _ARTEFACTS = (
     "config.json",
+    "series.parquet",
+    "context.parquet",
     "events.jsonl",
     "vitals.parquet",
     "metrics.json",
@@ -39,8 +41,9 @@ class RunFolder:
 
     ::
 
-        config.json · events.jsonl · vitals.parquet · metrics.json · forecasts.parquet
-        checkpoints/*.safetensors (+ a readable .json each) · report.html · checksums.json
+        config.json · series.parquet · context.parquet · events.jsonl · vitals.parquet
+        metrics.json · forecasts.parquet · report.html · checksums.json
+        checkpoints/*.safetensors (+ a readable .json each)
 
     Each file but the event log is replaced as a whole (:func:`.atomic.write_atomic`).
     `checksums.json` holds the SHA-256 of each file except the event log, which grows, and the
