@@ -82,9 +82,10 @@ def fan_rows(
     first = max(int(panel.offsets[series]), cutoff + 1 - model.config.input_size)
     past = np.arange(first, cutoff + 1)
     history = panel.values[past]  # noqa: PD011 (a panel's array, not a frame's)
-    ahead = panel.times[cutoff + 1 : cutoff + 1 + horizon]
-    known = array(forecast.target[window])
-    if not len(known):
+    if forecast.followed:
+        rows_ahead = slice(cutoff + 1, cutoff + 1 + horizon)
+        ahead, known = panel.times[rows_ahead], panel.values[rows_ahead]
+    else:
         ahead, known = panel.future_times(horizon)[series], np.full(horizon, np.nan)
     rows = pd.DataFrame(
         {

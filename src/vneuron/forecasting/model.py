@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core import muted
+from ..core import deterministic, muted
 from .config import ForecasterConfig
 from .contenders import Contender, build_network
 from .frame import Panel
@@ -33,14 +34,14 @@ class RawForecast(NamedTuple):
         cutoff: flat row of each window's last context value, [batch].
         path: the distribution, double precision.
         novelty: nats per window, [batch]; None without units.
-        target: what followed, [batch, H], NaN where unknown; width 0 beyond the panel's end.
+        followed: whether the panel holds the H rows after the cut-off.
     """
 
     series: Ints
     cutoff: Ints
     path: TrajectoryDistribution
     novelty: Tensor | None
-    target: Tensor
+    followed: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ class FittedModel:
     @torch.no_grad()
     def forecast(self, batch: WindowBatch) -> TrajectoryDistribution:
         """Scaled windows in, scaled distributions out, on their device; nothing is recorded."""
-        with muted():
+        with self._quietly():
             path: TrajectoryDistribution = self.network(*self._inputs(batch))
         return path.to(batch.context.device)
 
@@ -97,13 +98,17 @@ class FittedModel:
         for batch in windows.batches(size):
             series = batch.series
             raw = self.forecast(batch).rescale(mean[series], sd[series])
-            target = batch.target.double() * sd[series, None] + mean[series, None]
-            if batch.target_observed is not None:
-                target = target.masked_fill(~batch.target_observed, torch.nan)
             stop = done + len(series)
             cutoff = np.asarray(windows.cutoffs[done:stop])
-            yield RawForecast(series.numpy(), cutoff, raw, self._novelty(batch), target)
+            followed = windows.horizon > 0
+            yield RawForecast(series.numpy(), cutoff, raw, self._novelty(batch), followed)
             done = stop
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Record nothing, and draw nothing: posteriors are read in closed form."""
+        with muted(), deterministic(self.network):
+            yield
 
     def _inputs(self, batch: WindowBatch) -> tuple[Tensor, Tensor | None]:
         """Context and its mask, on the network's device."""
@@ -112,7 +117,8 @@ class FittedModel:
         return batch.context.to(device), None if seen is None else seen.to(device)
 
     def _novelty(self, batch: WindowBatch) -> Tensor | None:
-        latent = self.network.read(*self._inputs(batch)).latent
+        with self._quietly():
+            latent = self.network.read(*self._inputs(batch)).latent
         if self.network.units is None or latent is None or not self.network.units.variational:
             return None
         return novelty(self.network.units, latent)
