@@ -410,11 +410,32 @@ class EVEForecaster:
         """A forecaster that is not fitted, from its options as one object."""
         return cls(**config.as_dict(), quiet=quiet)
 
-    def _panel(self, df: object) -> Panel:
+    def _panel_at(self, df: object, known: str | int) -> Panel:
+        """A frame at the fit's frequency, which a few rows alone need not show.
+
+        One row shows none, five days may be daily or business days, and the first of two months
+        31 days. Where the fit's frequency explains the stamps without more gaps, it is taken.
+        """
+        try:
+            panel = self._panel(df)
+        except DataError:
+            panel = self._panel(df, known)
+            if (panel.lengths > 1).any():
+                raise
+            return panel
+        if panel.freq == known:
+            return panel
+        try:
+            other = self._panel(df, known)
+        except DataError:
+            return panel
+        return other if len(other.times) <= len(panel.times) else panel
+
+    def _panel(self, df: object, freq: str | int | None = None) -> Panel:
         config = self.config
         return Panel.from_frame(
             df,
-            freq=config.freq,
+            freq=freq or config.freq,
             missing=config.missing,
             duplicates=config.duplicates,
             exogenous=config.exogenous,
@@ -423,8 +444,8 @@ class EVEForecaster:
     def _context(self, df: object) -> Panel:
         if df is None:
             return self.model.memory.context
-        panel = df if isinstance(df, Panel) else self._panel(df)
         known = self.model.memory.context.freq
+        panel = df if isinstance(df, Panel) else self._panel_at(df, known)
         if panel.freq != known:
             raise DataError(
                 f"the frame has frequency {panel.freq!r}, the model was fitted on {known!r}: give "
