@@ -12,9 +12,10 @@ from narwhals.exceptions import DuplicateError
 from .errors import DataError
 from .rows import Floats, Ints, counted, name_some
 
-__all__ = ["LONG", "eager_frame", "factorise", "read_values"]
+__all__ = ["EXOGENOUS", "LONG", "eager_frame", "factorise", "read_values"]
 
 LONG = ("unique_id", "ds", "y")
+EXOGENOUS = ("error", "ignore")
 
 
 def eager_frame(frame: object, exogenous: str) -> tuple[nw.DataFrame[Any], tuple[str, ...]]:
@@ -24,7 +25,7 @@ def eager_frame(frame: object, exogenous: str) -> tuple[nw.DataFrame[Any], tuple
         DataError: neither pandas nor polars, a missing column, no rows, or further columns
             while ``exogenous`` is "error".
     """
-    if exogenous not in ("error", "ignore"):
+    if exogenous not in EXOGENOUS:
         raise DataError(f"exogenous is {exogenous!r}: give 'error' or 'ignore'")
     try:
         native = nw.from_native(frame, pass_through=True)

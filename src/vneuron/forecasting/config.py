@@ -10,8 +10,11 @@ import torch
 
 from ..training.config import Device, Precision, TrainingConfig
 from ..units.gaussian import ScaleKind
+from .columns import EXOGENOUS
+from .missing import MISSING
 from .network import Likelihood
 from .normalisation import Location
+from .ordering import DUPLICATES
 from .split import check_window
 
 NetworkKind: TypeAlias = Literal["trajectory"]
@@ -77,6 +80,9 @@ class ForecasterConfig:
             "prior": get_args(PriorKind),
             "likelihood": get_args(Likelihood),
             "location": ("auto", *get_args(Location)),
+            "missing": MISSING,
+            "duplicates": DUPLICATES,
+            "exogenous": EXOGENOUS,
         }
         for name, kinds in choices.items():
             if getattr(self, name) not in kinds:
