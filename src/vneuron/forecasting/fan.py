@@ -84,7 +84,7 @@ def fan_rows(
     history = panel.values[past]  # noqa: PD011 (a panel's array, not a frame's)
     if forecast.followed:
         rows_ahead = slice(cutoff + 1, cutoff + 1 + horizon)
-        ahead, known = panel.times[rows_ahead], panel.values[rows_ahead]
+        ahead, known = panel.times[rows_ahead], panel.values[rows_ahead]  # noqa: PD011
     else:
         ahead, known = panel.future_times(horizon)[series], np.full(horizon, np.nan)
     rows = pd.DataFrame(

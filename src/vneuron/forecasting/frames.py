@@ -85,7 +85,8 @@ def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Sequence[fl
         series.append(np.repeat(forecast.series, horizon))
         times.append(panel.times[rows].reshape(-1))
         cutoffs.append(np.repeat(panel.times[forecast.cutoff], horizon))
-        parts.append({"y": panel.values[rows], **_step_columns(forecast, levels, False)})
+        y = panel.values[rows]  # noqa: PD011 (a panel's array, not a frame's)
+        parts.append({"y": y, **_step_columns(forecast, levels, False)})
     who, when = np.concatenate(series), np.concatenate(times)
     columns = {n: np.concatenate([p[n].reshape(-1) for p in parts]) for n in parts[0]}
     frame = panel.to_native(who, when, columns)
