@@ -203,3 +203,15 @@ def test_shapes_that_do_not_belong_together_are_refused():
         whiten(residual[:, :4], loading, scale)
     with pytest.raises(ValueError, match="3 units and loading 4"):
         whiten(residual, loading, scale[:, :3])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("static", [False, True])
+def test_what_has_overflowed_is_nan_and_no_exception(value, static):
+    residual, loading, scale, _ = (x.float() for x in example())
+    scale[:, 1] = value
+    scale = scale[0] if static else scale
+    loading.requires_grad_()
+    _, logdet = whiten(residual, loading, scale)
+    assert not bool(logdet.isfinite().any())
+    logdet.sum().backward()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..training.loop import Trainer
-from ..training.outcome import TrainingOutcome
+from ..training.outcome import StopReason, TrainingOutcome
 from ..training.run_folder import RunFolder
 from ..training.session import OnEpoch
 from .config import ForecasterConfig
@@ -18,6 +18,10 @@ from .memory import Memory
 from .model import FittedModel
 from .store import check_same, write_start
 from .task import TrajectoryTask
+
+
+class DivergedError(ValueError):
+    """Training diverged at once and left no model."""
 
 
 def train(
@@ -40,11 +44,20 @@ def train(
         resume: go on from the run's last checkpoint of this contender, if it has one.
         quiet: no progress.
         on_epoch: called with each epoch's record.
+
+    Raises:
+        DivergedError: before the first epoch was whole, so that there are no weights to keep.
     """
     model = FittedModel.untrained(contender, config, Memory.of(material, config))
     task = TrajectoryTask(model.network, material.train, material.validation)
     trainer = Trainer(config.training(quiet=quiet))
     outcome = trainer.fit(task, run, contender, resume=resume, on_epoch=on_epoch)
+    if outcome.reason is StopReason.DIVERGED and not outcome.best_epoch:
+        raise DivergedError(
+            f"{contender}: the loss or the validation score became infinite or NaN in the first "
+            f"epoch: lower learning_rate (it is {config.learning_rate:g}), or look for extreme "
+            "values in the data"
+        )
     return model, outcome
 
 

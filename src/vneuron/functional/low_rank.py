@@ -133,10 +133,10 @@ def _whiten_static(residual: Tensor, loading: Tensor, unit_scale: Tensor) -> Whi
     n = diagonal(loading, unit_scale)
     scaled = loading * unit_scale
     identity = torch.eye(scaled.shape[1], dtype=scaled.dtype, device=scaled.device)
-    factor = torch.linalg.cholesky(identity + scaled.mT @ scaled)
+    factor, failed = torch.linalg.cholesky_ex(identity + scaled.mT @ scaled)
     e = residual * n.sqrt()
     half = torch.linalg.solve_triangular(factor, (e @ scaled).mT, upper=False)
-    logdet = 2.0 * factor.diagonal().log().sum() - n.log().sum()
+    logdet = _known(2.0 * factor.diagonal().log().sum(), failed) - n.log().sum()
     quadratic = e.square().sum(-1) - half.square().sum(0)
     return Whitened(quadratic, logdet.expand(residual.shape[0]))
 
@@ -212,7 +212,8 @@ def inverse_and_logdet(gram: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         scale: s, ``[batch, units]``.
 
     Returns:
-        ``M^{-1}`` ``[batch, units, units]`` and ``ln det M`` ``[batch]``.
+        ``M^{-1}`` ``[batch, units, units]`` and ``ln det M`` ``[batch]``, NaN where rounding,
+        overflow or NaN leave no factor.
 
     Example:
         >>> inverse, logdet = inverse_and_logdet(torch.eye(1), torch.ones(1, 1))
@@ -221,9 +222,18 @@ def inverse_and_logdet(gram: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     """
     m = scale[:, :, None] * gram * scale[:, None, :]
     torch.diagonal(m, dim1=-2, dim2=-1).add_(1.0)
-    factor = torch.linalg.cholesky(m)
+    factor, failed = torch.linalg.cholesky_ex(m)
     logdet = 2.0 * torch.diagonal(factor, dim1=-2, dim2=-1).log().sum(-1)
-    return torch.cholesky_inverse(factor), logdet
+    return torch.cholesky_inverse(factor), _known(logdet, failed)
+
+
+def _known(logdet: Tensor, failed: Tensor) -> Tensor:
+    """NaN where M had no factor, which only overflow or NaN in W or s can bring about.
+
+    A trainer takes that for what it is, divergence; an exception would need the device to answer
+    in every step, and would end a run that still has its best weights.
+    """
+    return logdet.masked_fill(failed != 0, torch.nan)
 
 
 def _logdet_gradient(
