@@ -20,7 +20,7 @@ from .config import ForecasterConfig
 from .contenders import CONTENDERS, Contender
 from .evaluation import Evaluation, Forecast, evaluate
 from .fan import fan_rows
-from .fitting import train
+from .fitting import DivergedError, train
 from .frame import Panel
 from .material import Material
 from .memory import Memory
@@ -115,7 +115,12 @@ def train_field(
     outcomes: dict[str, TrainingOutcome] = {}
     contenders = CONTENDERS if baselines else CONTENDERS[:1]
     for contender in contenders:
-        model, outcome = train(contender, material, config, run=run, resume=resume, quiet=quiet)
+        try:
+            model, outcome = train(contender, material, config, run=run, resume=resume, quiet=quiet)
+        except DivergedError:
+            if contender == "EVE":
+                raise
+            continue  # the others can be compared without it
         if outcome.best_epoch or contender == "EVE":
             models[contender] = model
         seconds[contender], outcomes[contender] = outcome.cpu_seconds, outcome
@@ -218,6 +223,7 @@ def shown_forecasts(model: FittedModel, panel: Panel) -> pd.DataFrame:
     if len(windows):
         windows = windows.take(_spread(windows))
     else:
+        shown = _going_on(panel, model.config.input_size)
         windows = model.last_windows(shown)
     generator = torch.Generator().manual_seed(model.config.seed)
     rows = [
@@ -226,6 +232,13 @@ def shown_forecasts(model: FittedModel, panel: Panel) -> pd.DataFrame:
         for i in range(len(forecast.series))
     ]
     return pd.concat(rows, ignore_index=True)
+
+
+def _going_on(panel: Panel, input_size: int) -> Panel:
+    """The first series that have a known value to forecast from; some may have ended before."""
+    last = panel.tail(input_size)
+    known = np.bincount(last.series, weights=last.observed, minlength=len(last)) > 0
+    return panel.select(np.flatnonzero(known)[:SHOWN_SERIES])
 
 
 def _spread(windows: Windows) -> torch.Tensor:
