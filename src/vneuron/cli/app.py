@@ -46,7 +46,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has seen enough
         sys.exit(0)
-    except (ValueError, FileNotFoundError, PermissionError, IsADirectoryError) as error:
+    except (ValueError, OSError) as error:
         _fail(_one_line(error))
     except ModuleNotFoundError as error:
         _fail(str(error))

@@ -52,8 +52,9 @@ def run(
     result["seconds"] = round(time.monotonic() - started, 2)
     if json:
         print_json(result)
-        return 0
-    if result["test"]:
+    elif result["test"]:
         print_scores(result["test"], result["windows"])
+    if result["outcome"] == "interrupted":
+        return 130
     console.say(f"open {folder / 'report.html'} in a browser")
     return 0
