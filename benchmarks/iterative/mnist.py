@@ -1,0 +1,91 @@
+"""MNIST by iterative Poisson inference: R², zeros, and a linear probe on the codes.
+
+    python benchmarks/iterative/mnist.py ../shared/data/mnist --epochs 3 --beta 0.03
+
+CPU seconds of one thread. Scores are on test images, after the stated number of steps; "sampled"
+codes are whole counts. The probe is scikit-learn's logistic regression on mean codes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from vneuron.imaging import IterativeGaussianVAE, IterativePoissonVAE, load_images
+from vneuron.imaging.evaluation import linear_probe, score_steps
+
+FILES = {
+    "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", choices=["poisson", "gaussian", "rectified"], default="poisson")
+    parser.add_argument("--latents", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--beta", type=float, default=0.03)
+    parser.add_argument("--batch-size", type=int, default=200)
+    parser.add_argument("--test-steps", type=int, nargs="+", default=[16, 64, 128, 1000])
+    parser.add_argument("--test-images", type=int, default=1000)
+    parser.add_argument("--probe-images", type=int, default=10_000)
+    parser.add_argument("--probe-steps", type=int, default=128)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if not options.folder.is_dir():
+        print(f"skipped: no folder {options.folder} with MNIST's idx files")
+        return
+    data = {
+        split: [load_images(options.folder / name) for name in names]
+        for split, names in FILES.items()
+    }
+    arguments = {
+        "latents": options.latents,
+        "steps": options.steps,
+        "beta": options.beta,
+        "epochs": options.epochs,
+        "batch_size": options.batch_size,
+        "seed": options.seed,
+        "quiet": False,
+    }
+    if options.model == "poisson":
+        model: IterativePoissonVAE | IterativeGaussianVAE = IterativePoissonVAE(**arguments)
+    else:
+        activation = "identity" if options.model == "gaussian" else "rectified"
+        model = IterativeGaussianVAE(**arguments, activation=activation)
+    start = time.process_time()
+    model.fit(data["train"][0])
+    print(json.dumps({"fit": arguments | {"cpu_seconds": round(time.process_time() - start)}}))
+    if options.save:
+        model.save(options.save)
+    start = time.process_time()
+    table = score_steps(model, data["test"][0][: options.test_images], options.test_steps)
+    print(table.round(4).to_string(index=False))
+    print(json.dumps({"score_cpu_seconds": round(time.process_time() - start)}))
+    if options.probe_images == 0:
+        return
+    codes = {
+        split: model.transform(images[:count], steps=options.probe_steps, kind="mean")
+        for (split, (images, _)), count in zip(
+            data.items(), (options.probe_images, len(data["test"][0])), strict=True
+        )
+    }
+    start = time.process_time()
+    accuracy = linear_probe(
+        codes["train"], data["train"][1][: options.probe_images], codes["test"], data["test"][1]
+    )
+    seconds = round(time.process_time() - start)
+    print(json.dumps({"probe_accuracy": accuracy, "cpu_seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()

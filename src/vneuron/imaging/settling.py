@@ -1,0 +1,111 @@
+"""The training loop of models that learn without gradients: epochs, scores, checkpoints, Ctrl-C."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ..training.checkpoint import load_checkpoint, save_checkpoint
+from ..training.interruption import Interruption
+from ..training.order import ExampleOrder, mixed_seed
+from ..training.progress import choose_progress
+from ..training.record import EpochRecord
+from ..training.run_folder import RunFolder
+
+__all__ = ["run_epochs"]
+
+_READ_EVERY = 20
+
+
+def run_epochs(
+    learner: nn.Module,
+    learn: Callable[[Tensor], Tensor],
+    validate: Callable[[], dict[str, float]],
+    images: Tensor,
+    *,
+    name: str,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    quiet: bool,
+    run: RunFolder | None = None,
+) -> int:
+    """Call `learn` with batch after batch, and `validate` after each epoch.
+
+    The order of images and all draws follow from the seed and the epoch. With a run folder, the
+    event log gets a line per epoch and the checkpoint "last" all of the learner's state; a run
+    whose folder has one goes on from there. Ctrl-C ends the epoch at the next batch and keeps what
+    was learned.
+
+    Args:
+        learner: what is checkpointed.
+        learn: takes a batch, [batch, features] on the learner's device, and returns its loss, a
+            scalar tensor.
+        validate: scores by name; the first is shown.
+        images: [n, features].
+        name: of the model, for progress.
+        epochs: how many passes.
+        batch_size: images at a time.
+        seed: of order and draws.
+        quiet: no progress on standard error.
+        run: where to write; None writes nothing.
+
+    Returns:
+        Epochs done.
+    """
+    device = next(learner.parameters()).device
+    order = ExampleOrder(len(images), batch_size, seed=seed, min_steps=1, max_steps=2**62)
+    first = _restore(learner, run)
+    progress = choose_progress(quiet)
+    began = time.monotonic()
+    progress.start(name, epochs, order.steps, first * order.steps)
+    done = first
+    with Interruption() as interruption:
+        for epoch in range(first, epochs):
+            torch.manual_seed(mixed_seed(seed, 2, epoch))
+            total = torch.zeros((), device=device)
+            for step, chosen in enumerate(order.epoch(epoch), start=1):
+                total += learn(images[chosen].to(device))
+                if step % _READ_EVERY == 0 or step == order.steps:
+                    progress.advance(
+                        epoch + 1, epoch * order.steps + step, {"loss": float(total) / step}
+                    )
+                if interruption.requested:
+                    break
+            done = epoch + 1
+            scores = validate()
+            record = EpochRecord(
+                model=name,
+                epoch=done,
+                step=done * order.steps,
+                loss=float(total) / step,
+                nll=float(total) / step,
+                kl=0.0,
+                alive=None,
+                scores=scores,
+                best=False,
+                seconds=time.monotonic() - began,
+            )
+            progress.epoch(record, next(iter(scores)))
+            _write(learner, run, record)
+            if interruption.requested:
+                break
+    progress.close()
+    return done
+
+
+def _restore(learner: nn.Module, run: RunFolder | None) -> int:
+    if run is None or not run.exists("checkpoints/last.safetensors"):
+        return 0
+    return int(load_checkpoint(run, "last", learner, random=False)["epoch"])
+
+
+def _write(learner: nn.Module, run: RunFolder | None, record: EpochRecord) -> None:
+    if run is None:
+        return
+    with run.events() as events:
+        events.write("epoch", model=record.model, **record.line())
+    save_checkpoint(run, "last", learner, progress={"epoch": record.epoch})
