@@ -1,5 +1,6 @@
 """Controls, and the step that runs them."""
 
+from .allocation import Allocation
 from .band_calibration import BandCalibration
 from .energy_band import EnergyBand
 from .homeostasis import Homeostasis
@@ -13,6 +14,7 @@ from .share_balance import ShareBalance
 from .step import control_step, prepare_controls
 
 __all__ = [
+    "Allocation",
     "BandCalibration",
     "EnergyBand",
     "Homeostasis",

@@ -1,4 +1,4 @@
-"""The papers' combinations of controls, by name."""
+"""Combinations of controls by name: the papers', and budgets by use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from ..core import AbstractUnit, ScaleForm, Span
 from ..priors import AutoregressiveNormal
+from .allocation import Allocation
 from .band_calibration import BandCalibration
 from .energy_band import EnergyBand
 from .homeostasis import Homeostasis
@@ -14,7 +15,7 @@ from .projection import Projection
 from .scale_guard import ScaleGuard
 from .share_balance import ShareBalance
 
-Preset: TypeAlias = Literal["none", "free", "projection", "homeostasis"]
+Preset: TypeAlias = Literal["none", "free", "projection", "homeostasis", "adaptive"]
 
 STEP_BETA = 1e-3
 STEP_BETA_RANGE = (1e-6, 1e-2)
@@ -38,6 +39,7 @@ def attach_preset(
     | projection  | EnergyBand, Projection; β stays at its start                        |
     | homeostasis | KLBudget, EnergyBand, Homeostasis, ScaleGuard, BandCalibration, and |
     |             | ShareBalance under an autoregressive penalty                        |
+    | adaptive    | Allocation; β starts as it is                                       |
 
     The papers' values are for a loss per step of the horizon. For a likelihood summed over H
     steps, pass steps=H: β (1e-3, kept in [1e-6, 1e-2]) and the band's weight (2) are multiplied
@@ -77,6 +79,9 @@ def attach_preset(
     if preset == "none":
         return
     n = unit.units
+    if preset == "adaptive":
+        unit.controls.append(Allocation(n))
+        return
     unit.beta.fill_(STEP_BETA * steps)
     low, high = (bound * steps for bound in STEP_BETA_RANGE)
     band = EnergyBand(n, target, spread, weight=2.0 * steps)

@@ -13,8 +13,9 @@ from ..core import AbstractControl, AbstractUnit, AdjustableUnit, Info, LocalTer
 class ScaleGuard(AbstractControl):
     """Keeps each unit's typical σ in [floor, ceiling], and widens units that fall silent.
 
-    The typical σ is the running geometric mean over inputs, per latent dimension; for σ that does
-    not depend on the input it is σ itself. A unit where fewer than 5% of examples have any KL
+    The typical σ is the geometric mean over the last batch, per latent dimension; for σ that does
+    not depend on the input it is σ itself. The running mean would not do: it lags, and Adam moves
+    input-dependent scales faster than a lagging guard pulls them back. A unit where fewer than 5% of examples have any KL
     gets ln σ + 0.02 at each step.
 
     Args:
@@ -69,13 +70,13 @@ class ScaleGuard(AbstractControl):
     def update(self, statistics: UnitStatistics) -> Info:
         """Decide where each ln σ is to be."""
         silent = statistics.alive_share < self.alive_share
-        wanted = statistics.log_scale + self.revive * silent[:, None]
+        wanted = statistics.last_log_scale + self.revive * silent[:, None]
         self.target.copy_(wanted.clamp(math.log(self.floor), math.log(self.ceiling)))
-        guarded = (statistics.log_scale != self.target).any(-1)
+        guarded = (statistics.last_log_scale != self.target).any(-1)
         return Info({"scale_guarded": guarded.float().mean()})
 
     def project(self, unit: AbstractUnit) -> None:
-        """Move σ there, and the running statistics along.
+        """Move σ there.
 
         Raises:
             ValueError: if the unit's σ cannot be moved.
@@ -85,9 +86,7 @@ class ScaleGuard(AbstractControl):
                 f"{type(unit).__name__} {unit.name!r} has no σ to guard, expected a layer with "
                 "the methods of vneuron.AdjustableUnit: detach the guard."
             )
-        statistics = unit.statistics
-        unit.shift_log_scale(self.target, statistics.log_scale)
-        statistics.shift_log_scale(self.target - statistics.log_scale)
+        unit.shift_log_scale(self.target, unit.statistics.last_log_scale)
 
     def extra_repr(self) -> str:
         """Bounds, for `repr`."""

@@ -103,9 +103,14 @@ class ShareBalance(AbstractControl):
         share = (prior.transition(statistics) / statistics.kl.clamp_min(1e-12)).clamp(0.0, 1.0)
         known = statistics.pairs.updates > 0
         weight = prior.weight * torch.exp(-self.rate * (share - self.target))
-        weight = torch.minimum(weight, prior.weight * self.cap / share.clamp_min(self.cap))
+        cut = torch.minimum(weight, prior.weight * self.cap / share.clamp_min(self.cap))
+        weight = torch.where(share > self.cap, cut, weight)
+        weight = torch.where(known, weight.clamp(self.low, self.high), prior.weight)
+        # The running KL follows at once, or the next share would hold the new λ against the old.
+        price = prior.transition(statistics) / prior.weight
+        statistics.kl.add_((weight - prior.weight) * price).clamp_min_(0.0)
         self.share.copy_(torch.where(known, share, 0.0))
-        prior.weight.copy_(torch.where(known, weight.clamp(self.low, self.high), prior.weight))
+        prior.weight.copy_(weight)
 
     def extra_repr(self) -> str:
         """Target and bounds, for `repr`."""
