@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .controls import (
+    Allocation,
     BandCalibration,
     EnergyBand,
     Homeostasis,
@@ -66,6 +67,7 @@ __all__ = [
     "AbstractScaleControl",
     "AbstractUnit",
     "AdjustableUnit",
+    "Allocation",
     "AutoregressiveNormal",
     "BandCalibration",
     "Collect",

@@ -60,8 +60,12 @@ def run(
     ] = 1,
     network: Annotated[str, typer.Option(rich_help_panel=options.MODEL)] = "trajectory",
     control: Annotated[
-        str, typer.Option(rich_help_panel=options.MODEL, help="What keeps units alive.")
-    ] = "none",
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="What governs units: adaptive, none, free, projection or homeostasis.",
+        ),
+    ] = "adaptive",
     scale: Annotated[
         str, typer.Option(rich_help_panel=options.MODEL, help="input, per_unit or scalar.")
     ] = "input",

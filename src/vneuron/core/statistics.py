@@ -45,8 +45,10 @@ class UnitStatistics(nn.Module):
         use: rise of held-out joint NLL when the unit is silenced, nats per window, [units].
         dynamic_use: the same when only its dependence on the input is frozen, [units].
         outcome_information: model-implied information of outcomes on z, nats, [units].
+        marginal_use: held-out nats that the next nat of the unit's rate buys, [units].
+        measurements: how often these four were measured, int64 scalar.
 
-    The last three need held-out outcomes: a trainer writes them at validation, and they are NaN
+    The last ones need held-out outcomes: a trainer writes them at validation, and they are NaN
     until then.
 
     Example:
@@ -79,17 +81,20 @@ class UnitStatistics(nn.Module):
     use: Tensor
     dynamic_use: Tensor
     outcome_information: Tensor
+    marginal_use: Tensor
+    measurements: Tensor
 
     def __init__(self, units: int, latent_dim: int) -> None:
         super().__init__()
         self.units = units
         self.latent_dim = latent_dim
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        for name in ("updates", "measurements"):
+            self.register_buffer(name, torch.zeros((), dtype=torch.int64))
         for name in ("kl", "energy", "slow_energy", "alive_share", "scale_min", "scale_max"):
             self.register_buffer(name, torch.zeros(units))
         for name in ("loc_mean", "loc_square", "scale_square", "log_scale", "log_scale_square"):
             self.register_buffer(name, torch.zeros(units, latent_dim))
-        for name in ("use", "dynamic_use", "outcome_information"):
+        for name in ("use", "dynamic_use", "outcome_information", "marginal_use"):
             self.register_buffer(name, torch.full((units,), torch.nan))
         for name in ("reference_mean", "reference_variance"):
             self.register_buffer(name, torch.full((units, latent_dim), torch.nan))

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 
+from ..controls import Preset
 from ..training.config import Device, Precision, TrainingConfig
 from ..units.gaussian import ScaleKind
 from .columns import EXOGENOUS
@@ -18,7 +19,6 @@ from .ordering import DUPLICATES
 from .split import check_window
 
 NetworkKind: TypeAlias = Literal["trajectory"]
-ControlPreset: TypeAlias = Literal["none"]
 PriorKind: TypeAlias = Literal["standard", "learned"]
 LocationChoice: TypeAlias = Literal["auto"] | Location
 
@@ -34,7 +34,7 @@ class ForecasterConfig:
         >>> ForecasterConfig(horizon=24, input_size=96, control="tight")
         Traceback (most recent call last):
         ...
-        ValueError: control is 'tight', expected one of ('none',).
+        ValueError: control is 'tight', expected one of ('none', 'free', ...).
     """
 
     horizon: int
@@ -42,7 +42,7 @@ class ForecasterConfig:
     units: int = 32
     latent_dim: int = 1
     network: NetworkKind = "trajectory"
-    control: ControlPreset = "none"
+    control: Preset = "adaptive"
     scale: ScaleKind = "input"
     prior: PriorKind = "standard"
     beta: float = 0.1
@@ -75,7 +75,7 @@ class ForecasterConfig:
             raise ValueError(f"beta is {self.beta}, expected a finite number, at least 0.")
         choices: dict[str, tuple[Any, ...]] = {
             "network": get_args(NetworkKind),
-            "control": get_args(ControlPreset),
+            "control": get_args(Preset),
             "scale": get_args(ScaleKind),
             "prior": get_args(PriorKind),
             "likelihood": get_args(Likelihood),

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 import torch
 
+from ..controls import attach_preset
 from ..core import AbstractPrior, AbstractUnit
 from ..priors import LearnedNormal, StandardNormal
 from ..units import DeterministicUnits, GaussianUnits
@@ -56,7 +57,7 @@ def build_network(
 
 def _units(contender: Contender, config: ForecasterConfig) -> AbstractUnit | None:
     if contender == "EVE":
-        return GaussianUnits(
+        units = GaussianUnits(
             config.hidden,
             config.units,
             config.latent_dim,
@@ -64,6 +65,8 @@ def _units(contender: Contender, config: ForecasterConfig) -> AbstractUnit | Non
             prior=_prior(config),
             beta=config.beta,
         )
+        attach_preset(units, config.control, steps=config.horizon)
+        return units
     if contender == "twin":
         return DeterministicUnits(config.hidden, config.units, config.latent_dim)
     return None

@@ -13,7 +13,7 @@ from ..vitals.health import Health, health
 from . import frames, store
 from .aggregate import Statistic
 from .backtest import cross_validate
-from .config import ControlPreset, ForecasterConfig, LocationChoice, NetworkKind, PriorKind
+from .config import ForecasterConfig, LocationChoice, NetworkKind, PriorKind
 from .errors import DataError
 from .evaluation import Evaluation, evaluate
 from .fan import fan_window, one_series
@@ -28,6 +28,7 @@ from .split import Size
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from ..controls import Preset
     from ..training.config import Device, Precision
     from ..units.gaussian import ScaleKind
 
@@ -49,10 +50,13 @@ class EVEForecaster:
         units: number of units.
         latent_dim: k, latent dimensions of a unit.
         network: "trajectory".
-        control: what keeps units alive in training: "none", β is fixed.
+        control: what governs units in training: "adaptive" prices each unit's information by what
+            it buys on validation windows; "none" keeps β as it is; "free", "projection" and
+            "homeostasis" are the papers' (see `vneuron.attach_preset`).
         scale: units' standard deviation: "input" (depends on the window), "per_unit", "scalar".
         prior: "standard" or "learned".
-        beta: price of a nat of each unit's KL, against likelihood in nats per window.
+        beta: price of a nat of each unit's KL, against likelihood in nats per window; where a
+            control moves it, the price that training starts from.
         likelihood: "student" (heavy tails, ν learned) or "gaussian".
         location: what a window is centred on: "mean", "last" value, or "auto" by training data.
         hidden: width of the features.
@@ -93,7 +97,7 @@ class EVEForecaster:
         latent_dim: int = 1,
         *,
         network: NetworkKind = "trajectory",
-        control: ControlPreset = "none",
+        control: Preset = "adaptive",
         scale: ScaleKind = "input",
         prior: PriorKind = "standard",
         beta: float = 0.1,

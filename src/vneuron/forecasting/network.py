@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import AbstractUnit, Latent
+from ..core import AbstractUnit, Latent, Reader
 from .normalisation import Location, WindowScale, window_scale
 from .predictive import TrajectoryDistribution
 
@@ -119,6 +119,10 @@ class TrajectoryNetwork(nn.Module):
         # How much of Rµ a forecast uses: set at validation, 1 in training (see `calibrate`).
         self.register_buffer("mean_gain", torch.ones(()))
         self.loading = nn.Parameter(cosine_loading(horizon, columns)) if columns else None
+        if units is not None:
+            units.readers.append(Reader(self, "mean_reader"))
+            if self.loading is not None:
+                units.readers.append(Reader(self, "loading"))
         # A static head without scales of its own learns more slowly than units do, and then loses
         # to them for that reason alone (Exchange validation, joint NLL per step: −1.582 without,
         # −1.637 with them; units, whose dynamics are worth nothing there, −1.636).

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Collect, LocalTerm
+from ..objective import penalties
 from ..training.task import AbstractTask
 from ..vitals.health import health
 from .network import TrajectoryNetwork
@@ -63,7 +64,7 @@ class TrajectoryObjective(nn.Module):
         context_observed: Tensor | None = None,
         target_observed: Tensor | None = None,
     ) -> tuple[Tensor, tuple[LocalTerm, ...], Tensor, dict[str, Tensor]]:
-        """Nats per window [batch], the units' terms, a penalty (0), and numbers to log."""
+        """Nats per window [batch], the units' terms, the controls' penalty, and numbers to log."""
         path: TrajectoryDistribution
         path, terms = self.collected(context, context_observed)
         nll = path.marginal_nll(target, target_observed).sum(-1)
@@ -72,7 +73,8 @@ class TrajectoryObjective(nn.Module):
             joint = path.with_fixed_margins().joint_nll(target, target_observed)
             logs["joint_nll"] = joint.detach().mean() / path.horizon
             nll = nll + joint
-        return nll, terms, nll.new_zeros(()), logs
+        penalty = torch.as_tensor(penalties(self.network, terms), dtype=nll.dtype)
+        return nll, terms, penalty.to(nll.device), logs
 
 
 class TrajectoryTask(AbstractTask):
@@ -125,7 +127,9 @@ class TrajectoryTask(AbstractTask):
             {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0},
         ]
         if loading is not None:
-            groups.append({"params": [loading], "weight_decay": 0.0, "lr_scale": self._loading_rate})
+            groups.append(
+                {"params": [loading], "weight_decay": 0.0, "lr_scale": self._loading_rate}
+            )
         return groups
 
     def validate(self, module: nn.Module) -> dict[str, float]:
@@ -155,6 +159,8 @@ class TrajectoryTask(AbstractTask):
             units.statistics.use.copy_(found.use)
             units.statistics.dynamic_use.copy_(found.dynamic_use)
             units.statistics.outcome_information.copy_(found.outcome_information)
+            units.statistics.marginal_use.copy_(found.marginal_use)
+            units.statistics.measurements.add_(1)
 
 
 def _held_out_scores(network: TrajectoryNetwork, windows: Windows) -> dict[str, float]:

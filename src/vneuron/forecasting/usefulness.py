@@ -13,11 +13,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..functional.gaussian import information_rate
 from ..functional.leave_one_out import LeaveOneOut
-from ..functional.low_rank import Whitened
+from ..functional.low_rank import Whitened, whiten
 from ..functional.student import joint_nll
 from .network import TrajectoryNetwork
 from .windows import WindowBatch
+
+SMALLEST_RATE = 1e-3
+"""Nats; keeps the price of a nat finite for a unit that takes none."""
 
 
 class Usefulness(NamedTuple):
@@ -27,11 +31,14 @@ class Usefulness(NamedTuple):
         use: rise of the joint NLL when the unit is silenced.
         dynamic_use: rise when the unit is frozen at its mean.
         outcome_information: model-implied information between unit and outcome.
+        marginal_use: what the next nat of the unit's rate would take off the joint NLL, in nats
+            per nat.
     """
 
     use: Tensor
     dynamic_use: Tensor
     outcome_information: Tensor
+    marginal_use: Tensor
 
 
 @torch.no_grad()
@@ -70,6 +77,7 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
         use=torch.stack([held_out.silenced(unit) for unit in every]) - present,
         dynamic_use=torch.stack([held_out.frozen(unit) for unit in every]) - present,
         outcome_information=held_out.changed.outcome_information().mean(0),
+        marginal_use=held_out.marginal_use(loading),
     )
 
 
@@ -101,3 +109,28 @@ class _Windows:
         residual = self.residual + self.loc[:, own] @ self.reader[:, own].T / self.spread
         scale = self.changed.scale[:, own].mean(0)
         return self.present(self.changed.whiten(unit, residual, scale))
+
+    def marginal_use(self, loading: Tensor) -> Tensor:
+        r"""Held-out nats that the next nat of each unit's rate buys, [units].
+
+        .. math:: -\frac{\partial J / \partial a_j}{\partial R_j / \partial a_j}, \qquad
+                  \ln s_j(x) \leftarrow \overline{\ln s_j} + a_j (\ln s_j(x) - \overline{\ln s_j}),
+
+        and likewise µ_j, at a = 1: what it would do to the joint NLL J, and to the rate R, if
+        unit j followed the window a little more than it does. One backward pass for all units.
+        """
+        k = self.changed.latent_dim
+        log_scale = self.changed.scale.log()
+        centre = log_scale.mean(0)
+        with torch.enable_grad():
+            amplitude = torch.ones(len(centre) // k, device=centre.device, requires_grad=True)
+            each = amplitude.repeat_interleave(k)
+            scale = (centre + each * (log_scale - centre)).exp()
+            residual = self.residual - ((each - 1.0) * self.loc) @ self.reader.T / self.spread
+            nll = self.present(whiten(residual, loading.detach(), scale))
+            variance = (each * self.loc).square().mean(0)
+            zero = torch.zeros_like(variance)
+            rate = information_rate(zero, variance, scale.square().mean(0), scale.log().mean(0))
+            (slope,) = torch.autograd.grad(nll, amplitude, retain_graph=True)
+            (cost,) = torch.autograd.grad(rate.sum(), amplitude)
+        return -slope / (cost + SMALLEST_RATE)
