@@ -105,3 +105,43 @@ def test_terms_of_another_precision_are_taken_in(dtype: torch.dtype) -> None:
     statistics.update(cast)
     assert statistics.kl.dtype == torch.float32
     torch.testing.assert_close(statistics.kl, batch.kl.mean(0), rtol=2e-2, atol=0)
+
+
+def test_shares_extremes_and_squares_are_those_of_the_batch() -> None:
+    batch = term()._replace(kl=torch.tensor([[0.0, 0.2, 1e-5, 1.0]] * 8 + [[0.5] * 4] * 8))
+    statistics = vn.UnitStatistics(UNITS, K)
+    statistics.update(batch)
+    assert statistics.alive_share.tolist() == [0.5, 1.0, 0.5, 1.0]
+    torch.testing.assert_close(statistics.scale_min, batch.scale.amin((0, 2)))
+    torch.testing.assert_close(statistics.scale_max, batch.scale.amax((0, 2)))
+    torch.testing.assert_close(statistics.log_scale_square, batch.scale.log().square().mean(0))
+    statistics.update(later := term())
+    torch.testing.assert_close(statistics.scale_max, later.scale.amax((0, 2)))
+    torch.testing.assert_close(statistics.last_log_scale, later.scale.log().mean(0))
+    slow = batch.loc.square().mean((0, 2)).lerp(later.loc.square().mean((0, 2)), 0.01)
+    torch.testing.assert_close(statistics.slow_energy, slow)
+
+
+def test_rows_may_outnumber_examples() -> None:
+    """A layer at several positions: KL by example, moments by row."""
+    statistics, batch = vn.UnitStatistics(UNITS, K), term(batch=24)
+    statistics.update(batch._replace(kl=batch.kl.view(8, 3, UNITS).sum(1)))
+    torch.testing.assert_close(statistics.kl, 3 * batch.kl.mean(0))
+    torch.testing.assert_close(statistics.loc_mean, batch.loc.mean(0))
+
+
+def test_drift_is_the_symmetric_divergence_from_the_reference() -> None:
+    from torch.distributions import Normal, kl_divergence
+
+    statistics = vn.UnitStatistics(UNITS, K)
+    statistics.update(term())
+    assert statistics.drift().isnan().all()
+    statistics.mark_reference()
+    torch.testing.assert_close(statistics.drift(), torch.zeros(UNITS))
+    then = Normal(statistics.reference_mean.clone(), statistics.reference_variance.sqrt())
+    for _ in range(5):
+        statistics.update(term()._replace(loc=2.0 + torch.randn(16, UNITS, K)))
+    spread = statistics.scale_square + statistics.loc_variance()
+    now = Normal(statistics.loc_mean, spread.sqrt())
+    both = 0.5 * (kl_divergence(now, then) + kl_divergence(then, now)).sum(-1)
+    torch.testing.assert_close(statistics.drift(), both, rtol=1e-4, atol=1e-5)
