@@ -38,7 +38,7 @@ def main() -> None:
     try:
         code = typer.main.get_command(app).main(standalone_mode=False)
     except TyperException as error:
-        _fail(f"{error.format_message()} See vneuron --help.")
+        _fail(f"{error.format_message() or 'No command given.'} See vneuron --help.")
     except Abort:
         _fail("stopped", 130)
     except KeyboardInterrupt:
