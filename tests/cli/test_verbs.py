@@ -1,0 +1,162 @@
+"""forecast, evaluate, health, report, info: what a user reads out of a run."""
+
+import io
+import json
+
+import pandas as pd
+import pytest
+
+from vneuron.forecasting import EVEForecaster
+
+
+def read(text):
+    return pd.read_csv(io.StringIO(text), parse_dates=["ds"])
+
+
+def test_forecasts_are_the_forecasters(vneuron, fitted):
+    said = vneuron("forecast", fitted.run, "--level", "50", "--level", "90")
+    assert said.code == 0
+    assert said.err == ""
+    expected = EVEForecaster.load(fitted.run).predict(level=[50, 90])
+    pd.testing.assert_frame_equal(read(said.out), expected, check_dtype=False)
+
+
+def test_default_levels_and_uncertainty(vneuron, fitted):
+    found = read(vneuron("forecast", fitted.run, "--uncertainty").out)
+    assert found.columns.tolist() == [
+        "unique_id", "ds", "EVE", "EVE-median", "EVE-lo-80", "EVE-hi-80", "EVE-lo-95",
+        "EVE-hi-95", "EVE-noise-sd", "EVE-unit-sd", "EVE-novelty",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_forecasts_into_a_file(vneuron, fitted, place, suffix):
+    said = vneuron("forecast", fitted.run, "--out", f"f.{suffix}")
+    assert said.out == ""
+    assert "12 rows written" in said.err
+    found = pd.read_parquet("f.parquet") if suffix == "parquet" else read(
+        (place / "f.csv").read_text()
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(
+        found, EVEForecaster.load(fitted.run).predict(), check_dtype=False
+    )
+
+
+def test_paths_follow_the_seed(vneuron, fitted):
+    first, again, other = (
+        vneuron("forecast", fitted.run, "--paths", "3", *seed).out
+        for seed in ([], ["--seed", "0"], ["--seed", "1"])
+    )
+    assert first == again != other
+    assert len(read(first)) == 2 * 3 * 6
+
+
+def test_aggregates(vneuron, fitted):
+    found = read(vneuron("forecast", fitted.run, "--aggregate", "sum", "--over", "3h").out)
+    assert len(found) == 4
+    steps = read(vneuron("forecast", fitted.run).out)
+    assert found["EVE"].iloc[0] == pytest.approx(steps["EVE"].iloc[:3].sum())
+    same = read(vneuron("forecast", fitted.run, "--aggregate", "sum", "--over", "3").out)
+    pd.testing.assert_frame_equal(found, same)
+
+
+def test_newer_data_move_the_forecast_on(vneuron, fitted, place, table):
+    newer = table.assign(date=table["date"] + pd.Timedelta("10h"))
+    newer.to_csv("newer.csv", index=False)
+    found = read(vneuron("forecast", fitted.run, "newer.csv", "--quiet").out)
+    assert found["ds"].min() == newer["date"].max() + pd.Timedelta("1h")
+    assert found["unique_id"].unique().tolist() == ["load", "wind"]
+    newer.tail(24).to_parquet("tail.parquet")
+    tail = read(vneuron("forecast", fitted.run, "tail.parquet", "--quiet").out)
+    pd.testing.assert_frame_equal(found, tail)
+
+
+def test_evaluating_the_run_on_its_data_gives_the_scores_of_fit(vneuron, fitted):
+    said = vneuron("evaluate", fitted.run, fitted.data, "--json")
+    assert said.code == 0
+    assert said.out.count("\n") == 1
+    assert said.json["test"] == fitted.said.json["test"]
+    assert said.json["windows"] == fitted.said.json["windows"]
+    assert said.json["health"] == fitted.said.json["health"]
+    assert {"test", "windows", "health", "seconds", "run"} == said.json.keys()
+
+
+def test_evaluating_longer_data_scores_the_same_rows(vneuron, fitted, place, table):
+    more = table.assign(date=table["date"] + pd.Timedelta("300h"))
+    pd.concat([table, more]).to_csv("longer.csv", index=False)
+    said = vneuron("evaluate", fitted.run, "longer.csv", "--json")
+    assert said.json["test"] == fitted.said.json["test"]
+
+
+def test_evaluating_every_sixth_window(vneuron, fitted):
+    said = vneuron("evaluate", fitted.run, fitted.data, "--step", "6", "--quiet")
+    assert "10 test windows" in said.out
+
+
+def test_evaluation_changes_the_run_only_if_told(vneuron, fitted, place):
+    import shutil
+
+    shutil.copytree(fitted.run, "run")
+    before = (place / "run" / "metrics.json").read_bytes()
+    assert vneuron("evaluate", "run", fitted.data, "--step", "6", "--json").code == 0
+    assert (place / "run" / "metrics.json").read_bytes() == before
+    assert vneuron("evaluate", "run", fitted.data, "--step", "6", "--update", "-q").code == 0
+    assert json.loads((place / "run" / "metrics.json").read_text())["windows"] == 10
+    assert vneuron("info", "run").code == 0  # checksums hold
+
+
+def test_health_says_how_every_unit_is(vneuron, fitted):
+    said = vneuron("health", fitted.run, "--json")
+    found = said.json
+    assert said.code == (0 if found["ok"] else 1)
+    assert found["ok"] == fitted.said.json["health"]["ok"]
+    assert len(found["units"]) == 3
+    assert {"layer", "unit", "kl", "rate", "use", "dynamic_use", "outcome_information",
+            "verdict"} <= found["units"][0].keys()  # fmt: skip
+    table = vneuron("health", fitted.run)
+    assert table.code == said.code
+    assert "verdict" in table.out
+    assert vneuron("health", fitted.run, "--quiet").out == ""
+
+
+def test_the_report_can_be_made_again(vneuron, fitted, place):
+    import shutil
+
+    shutil.copytree(fitted.run, "run")
+    (place / "run" / "report.html").unlink()
+    said = vneuron("report", "run")
+    assert said.out.strip() == "run/report.html"
+    assert (place / "run" / "report.html").stat().st_size > 10_000
+
+
+def test_info_of_the_installation(vneuron):
+    from vneuron import __version__
+
+    found = vneuron("info", "--json").json
+    assert found["vneuron"] == __version__
+    assert found["torch"].startswith("2.")
+    assert "torch" in vneuron("info").out
+
+
+def test_info_of_a_run(vneuron, fitted):
+    found = vneuron("info", fitted.run, "--json").json
+    assert found["horizon"] == 6
+    assert found["models"] == "EVE, twin, linear, lowrank"
+    assert found["epochs of EVE"] == 2
+    assert found["scored"] == "yes"
+
+
+@pytest.mark.parametrize("verb", [[], ["fit"], ["forecast"], ["info"]])
+def test_the_version(vneuron, verb):
+    from vneuron import __version__
+
+    said = vneuron(*verb, "--version")
+    assert (said.code, said.out, said.err) == (0, f"vneuron {__version__}\n", "")
+
+
+def test_help_names_every_verb(vneuron):
+    said = vneuron("--help")
+    assert said.code == 0
+    for verb in ("demo", "fit", "forecast", "evaluate", "health", "report", "info"):
+        assert verb in said.out
+        assert vneuron(verb, "--help").code == 0
