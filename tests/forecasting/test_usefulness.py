@@ -126,3 +126,33 @@ def test_measuring_changes_nothing():
     measure_usefulness(network, windows())
     after = network.state_dict()
     assert all(torch.equal(before[n].nan_to_num(), after[n].nan_to_num()) for n in before)
+
+
+def test_marginal_use_against_finite_differences() -> None:
+    """-dJ/da over dR/da, with J and R of the network whose units follow windows a little more."""
+    torch.manual_seed(0)
+    network = trained()
+    batch = windows(40)
+    found = measure_usefulness(network, batch)
+    assert found is not None
+    reading = network.read(batch.context)
+    loc, log_scale = reading.latent.loc.squeeze(-1), reading.latent.scale.squeeze(-1).log()
+
+    @torch.no_grad()
+    def scores(unit: int, amplitude: float) -> tuple[float, float]:
+        a = torch.ones(3).double()
+        a[unit] = amplitude
+        mean, centre = loc.mean(0), log_scale.mean(0)
+        moved = mean + a * (loc - mean)
+        scale = (centre + a * (log_scale - centre)).exp()
+        latent = reading.latent._replace(loc=moved[..., None], scale=scale[..., None])
+        path = network.distribution(reading._replace(latent=latent))
+        nll = path.joint_nll(batch.target).mean()
+        variance = moved.var(0, unbiased=False)
+        rate = 0.5 * (scale.square().mean(0) + variance).log() - scale.log().mean(0)
+        return float(nll), float(rate.sum())
+
+    for unit in range(3):
+        (nll_up, rate_up), (nll_down, rate_down) = scores(unit, 1 + 1e-5), scores(unit, 1 - 1e-5)
+        slope, cost = (nll_up - nll_down) / 2e-5, (rate_up - rate_down) / 2e-5
+        assert found.marginal_use[unit] == pytest.approx(-slope / (cost + 1e-3), rel=1e-4)
