@@ -105,6 +105,15 @@ class TrajectoryDistribution:
         df = None if self.df is None else self.df.detach()
         return replace(self, loc=self.loc.detach(), scale=self.scale.detach(), df=df)
 
+    def float(self) -> TrajectoryDistribution:
+        """The same in single precision or better."""
+        return replace(
+            self,
+            loc=_at_least_single(self.loc),
+            scale=_at_least_single(self.scale),
+            unit_scale=None if self.unit_scale is None else _at_least_single(self.unit_scale),
+        )
+
     def sd(self) -> Tensor:
         """Standard deviation of each step, [batch, H]."""
         return self.scale if self.df is None else self.scale * (self.df / (self.df - 2.0)).sqrt()
@@ -196,3 +205,7 @@ class TrajectoryDistribution:
         """Draws of g / ν, [batch, S, 1]: chi-squared over its degrees of freedom."""
         shape = (0.5 * df).expand(len(self), draws, 1).contiguous()
         return torch._standard_gamma(shape, generator=generator) / shape
+
+
+def _at_least_single(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

@@ -67,12 +67,15 @@ class TrajectoryObjective(nn.Module):
         """Nats per window [batch], the units' terms, the controls' penalty, and numbers to log."""
         path: TrajectoryDistribution
         path, terms = self.collected(context, context_observed)
-        nll = path.marginal_nll(target, target_observed).sum(-1)
-        logs = {"nll": nll.detach().mean() / path.horizon}
-        if path.loading is not None:
-            joint = path.with_fixed_margins().joint_nll(target, target_observed)
-            logs["joint_nll"] = joint.detach().mean() / path.horizon
-            nll = nll + joint
+        # under mixed precision the network is in bfloat16; factorisations must not be
+        with torch.autocast(context.device.type, enabled=False):
+            path = path.float()
+            nll = path.marginal_nll(target, target_observed).sum(-1)
+            logs = {"nll": nll.detach().mean() / path.horizon}
+            if path.loading is not None:
+                joint = path.with_fixed_margins().joint_nll(target, target_observed)
+                logs["joint_nll"] = joint.detach().mean() / path.horizon
+                nll = nll + joint
         penalty = torch.as_tensor(penalties(self.network, terms), dtype=nll.dtype)
         return nll, terms, penalty.to(nll.device), logs
 
