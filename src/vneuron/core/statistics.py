@@ -37,6 +37,7 @@ class UnitStatistics(nn.Module):
         scale_square: E σ², [units, k].
         log_scale: E ln σ, [units, k].
         log_scale_square: E ln² σ, [units, k].
+        last_log_scale: E ln σ of the last batch alone, [units, k].
         scale_min: smallest σ of the last batch, over k too, [units].
         scale_max: largest σ of the last batch, [units].
         pairs: moments of each posterior with its predecessor's, where terms carry one.
@@ -74,6 +75,7 @@ class UnitStatistics(nn.Module):
     scale_square: Tensor
     log_scale: Tensor
     log_scale_square: Tensor
+    last_log_scale: Tensor
     scale_min: Tensor
     scale_max: Tensor
     reference_mean: Tensor
@@ -92,7 +94,9 @@ class UnitStatistics(nn.Module):
             self.register_buffer(name, torch.zeros((), dtype=torch.int64))
         for name in ("kl", "energy", "slow_energy", "alive_share", "scale_min", "scale_max"):
             self.register_buffer(name, torch.zeros(units))
-        for name in ("loc_mean", "loc_square", "scale_square", "log_scale", "log_scale_square"):
+        for name in ("loc_mean", "loc_square", "scale_square"):
+            self.register_buffer(name, torch.zeros(units, latent_dim))
+        for name in ("log_scale", "log_scale_square", "last_log_scale"):
             self.register_buffer(name, torch.zeros(units, latent_dim))
         for name in ("use", "dynamic_use", "outcome_information", "marginal_use"):
             self.register_buffer(name, torch.full((units,), torch.nan))
@@ -122,6 +126,7 @@ class UnitStatistics(nn.Module):
             buffer.lerp_(value.to(buffer.dtype), weight.to(buffer.dtype))
         slow = torch.where(first, 1.0, self.SLOW_RATE).to(self.slow_energy.dtype)
         self.slow_energy.lerp_(mean["energy"].to(self.slow_energy.dtype), slow)
+        self.last_log_scale.copy_(mean["log_scale"])
         low, high = extremes(term.scale)
         self.scale_min.copy_(low.amin(-1))
         self.scale_max.copy_(high.amax(-1))
@@ -189,14 +194,13 @@ class UnitStatistics(nn.Module):
         self.loc_mean.mul_(c)
         self.loc_square.mul_(c.square())
         if scale_too:
-            self.shift_log_scale(c.log())
+            self._shift_log_scale(c.log())
         self.pairs.rescale(factor, scale_too=scale_too)
 
-    @torch.no_grad()
-    def shift_log_scale(self, shift: Tensor) -> None:
-        """What the statistics become when ln σ is moved by `shift`, [units, k]; the KL is left."""
+    def _shift_log_scale(self, shift: Tensor) -> None:
         self.log_scale_square.add_(shift * (2.0 * self.log_scale + shift))
         self.log_scale.add_(shift)
+        self.last_log_scale.add_(shift)
         self.scale_square.mul_((2.0 * shift).exp())
         self.scale_min.mul_(shift.amin(-1).exp())
         self.scale_max.mul_(shift.amax(-1).exp())

@@ -198,11 +198,22 @@ class AbstractUnit(nn.Module, ABC):
             )
         )
 
-    def forward(self, h: Tensor) -> Tensor:
-        """Infer, record, and return the activity: [batch, units], under "raw" [batch, units, k]."""
-        latent = self.infer(h)
-        self.observe(latent)
+    def forward(self, h: Tensor, context: PriorContext | None = None) -> Tensor:
+        """Infer, record, and return the activity: [batch, units], under "raw" [batch, units, k].
+
+        Args:
+            h: features, [batch, in_features].
+            context: for units whose prior is conditioned on something.
+        """
+        latent = self.infer_given(h, context)
+        self.observe(latent, context)
         return pool(latent.sample, self.activity)
+
+    def infer_given(self, h: Tensor, context: PriorContext | None) -> Latent:
+        """`infer` with a context, for units that take one; without, for all."""
+        if context is None:
+            return self.infer(h)
+        return self.infer(h, context)  # type: ignore[call-arg]
 
     def check_features(self, h: Tensor) -> None:
         """Refuse features of another shape than [batch, in_features]."""

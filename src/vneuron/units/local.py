@@ -72,10 +72,7 @@ class LocalUnits(nn.Module):
     def forward(self, h: Tensor, context: PriorContext | None = None) -> Tensor:
         """Infer, record the term with its local likelihood, and return the activity."""
         h = h.detach() if self.detach else h
-        # Only units whose prior knows a context take one.
-        latent: Latent = (
-            self.layer.infer(h) if context is None else self.layer.infer(h, context)  # type: ignore[call-arg]
-        )
+        latent = self.layer.infer_given(h, context)
         self.layer.observe(latent, context, self.local_nll(latent, h))
         sample = latent.sample.detach() if self.detach else latent.sample
         return pool(sample, self.layer.activity)

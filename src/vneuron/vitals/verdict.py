@@ -87,12 +87,12 @@ class Thresholds:
     rate: float = 1e-2
     use: float = 1e-2
     explosion: float = 4.0
-    energy: float = 25.0
+    energy: float = 4.0
     growth: float = 0.02
     floor: float = 20.0
     noiseless_kl: float = 1.0
     ceiling: float = 0.7
-    persistence: float = 0.995
+    persistence: float = 0.98
 
 
 class UnitVitals(NamedTuple):
