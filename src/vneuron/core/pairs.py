@@ -57,9 +57,10 @@ class PairStatistics(nn.Module):
         count = present.sum()
         mean = means(sums, {"loc": count, "log_scale": count})
         known = mean["loc"].isfinite().all()
-        weight = torch.where(self.updates == 0, 1.0, rate)
+        weight = torch.where(self.updates == 0, 1.0, rate).to(self.loc.dtype)
         for name, value in mean.items():
             buffer: Tensor = getattr(self, name)
+            value = value.to(buffer.dtype)
             buffer.copy_(torch.where(known, buffer.lerp(value, weight), buffer))
         self.updates.add_(known)
 
