@@ -1,16 +1,22 @@
 """Image models by iterative inference, in scikit-learn's manner; needs the extra `imaging`."""
 
+from .amortised import GaussianVAE, PoissonVAE
 from .estimator import AbstractImageModel, CodeStep
 from .images import ImageError, load_images
 from .iterative import IterativeGaussianVAE, IterativePoissonVAE
 from .patches import cut_patches, whiten
+from .point import PredictiveCoding, SparseCoding
 
 __all__ = [
     "AbstractImageModel",
     "CodeStep",
+    "GaussianVAE",
     "ImageError",
     "IterativeGaussianVAE",
     "IterativePoissonVAE",
+    "PoissonVAE",
+    "PredictiveCoding",
+    "SparseCoding",
     "cut_patches",
     "load_images",
     "whiten",
