@@ -15,7 +15,7 @@ from .checkpoint import load_checkpoint, load_weights, save_checkpoint
 from .events import EventWriter
 from .run_folder import RunFolder
 from .state import Identity, ResumeError, TrainingState
-from .vitals_table import VITALS_COLUMNS, VitalsTable
+from .vitals_table import MORE_COLUMNS, VITALS_COLUMNS, VitalsTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +133,8 @@ class Journal:
         """The units' state after an epoch; `frame` has a row for each unit."""
         if self._vitals is not None:
             at = {"model": self.model, "epoch": epoch, "step": step}
-            own = {name: frame[name].to_numpy() for name in frame if name in VITALS_COLUMNS}
+            known = VITALS_COLUMNS + MORE_COLUMNS
+            own = {name: frame[name].to_numpy() for name in frame if name in known}
             self._vitals.append({**own, **at})
             self._vitals.save()
 
@@ -164,7 +165,8 @@ class Journal:
             rows = self.run.read_parquet("vitals.parquet")
             kept = rows[(rows["model"] != self.model) | (rows["epoch"] <= epoch)]
             if len(kept) > 0:
-                table.append({name: kept[name] for name in VITALS_COLUMNS})
+                known = (name for name in VITALS_COLUMNS + MORE_COLUMNS if name in kept)
+                table.append({name: kept[name] for name in known})
         return table
 
 

@@ -1,5 +1,6 @@
 """The vitals of all units over the epochs of a run, as one table on disk."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import pandas as pd
 
 from .run_folder import RunFolder
 
-__all__ = ["VITALS_COLUMNS", "VitalsTable"]
+__all__ = ["MORE_COLUMNS", "VITALS_COLUMNS", "VitalsTable"]
 
 VITALS_COLUMNS = (
     "model",
@@ -28,6 +29,22 @@ VITALS_COLUMNS = (
     "active",
     "verdict",
 )
+
+MORE_COLUMNS = (
+    "generalised_energy",
+    "scale_min",
+    "scale_max",
+    "alive_share",
+    "persistence",
+    "scale_persistence",
+    "transition_share",
+    "drift",
+    "band_low",
+    "band_high",
+    "original_band_low",
+    "original_band_high",
+)
+"""Numbers that not every layer has; NaN where they are not given."""
 
 
 class VitalsTable:
@@ -60,24 +77,27 @@ class VitalsTable:
 
         Args:
             columns: for each of :data:`VITALS_COLUMNS` a value for all units, or one per unit
-                (KL and rate in nats; scale_mean a standard deviation; NaN where unknown).
+                (KL and rate in nats; scale_mean a standard deviation; NaN where unknown), and
+                any of :data:`MORE_COLUMNS`.
 
         Raises:
             ValueError: columns are missing or unknown.
         """
         missing = [name for name in VITALS_COLUMNS if name not in columns]
-        unknown = [name for name in columns if name not in VITALS_COLUMNS]
+        known = VITALS_COLUMNS + MORE_COLUMNS
+        unknown = [name for name in columns if name not in known]
         if missing or unknown:
             raise ValueError(
                 f"vitals have the columns {missing} missing and {unknown} unknown; expected "
                 "exactly VITALS_COLUMNS: give each (NaN where unknown)"
             )
-        self._parts.append(pd.DataFrame({name: columns[name] for name in VITALS_COLUMNS}))
+        given = {name: columns.get(name, math.nan) for name in known}
+        self._parts.append(pd.DataFrame(given))
 
     def frame(self) -> pd.DataFrame:
         """All rows so far."""
         if not self._parts:
-            return pd.DataFrame(columns=list(VITALS_COLUMNS))
+            return pd.DataFrame(columns=list(VITALS_COLUMNS + MORE_COLUMNS))
         self._parts = [pd.concat(self._parts, ignore_index=True)]
         return self._parts[0]
 
