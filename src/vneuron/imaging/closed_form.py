@@ -12,6 +12,7 @@ step falls as t^−0.6 (Cappé and Moulines, arXiv:0712.4273), so that early cod
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -36,7 +37,7 @@ _RIDGE = 1e-6
 _LEAST_VARIANCE = 4e-3  # the bound on ln σ lets no less through
 _LEAST_RATE = 1e-5
 _FIRST_NOISE = 1.0
-_FIRST_LOG_RATE = -2.5
+_FIRST_RATE = 0.08
 _FIRST_NORM = 0.04
 _NO_LEAK = -30.0
 
@@ -47,6 +48,8 @@ class ClosedFormLearner(nn.Module):
     Args:
         model: with a linear decoder.
         noise: whether σ is one for all pixels or one for each.
+        prior_rate: r₀ of all Poisson latents, held there; None learns one for each. A learned r₀
+            rises with the code: the bound prefers many spikes of small atoms, and few zeros.
 
     Attributes:
         gram: E[m mᵀ + diag v], [latents, latents].
@@ -65,7 +68,12 @@ class ClosedFormLearner(nn.Module):
     prior_sums: Tensor
     updates: Tensor
 
-    def __init__(self, model: AbstractIterativeModel[Any], noise: Noise = "shared") -> None:
+    def __init__(
+        self,
+        model: AbstractIterativeModel[Any],
+        noise: Noise = "shared",
+        prior_rate: float | None = None,
+    ) -> None:
         super().__init__()
         if not isinstance(model.decoder, LinearDecoder):
             raise ValueError(
@@ -74,6 +82,7 @@ class ClosedFormLearner(nn.Module):
             )
         self.model = model
         self.noise = noise
+        self.prior_rate = prior_rate
         features, latents = model.decoder.features, model.decoder.latents
         self.register_buffer("gram", torch.zeros(latents, latents))
         self.register_buffer("cross", torch.zeros(features, latents))
@@ -94,7 +103,8 @@ class ClosedFormLearner(nn.Module):
         self._set_noise(images.square().mean(0).mean().expand(decoder.features) * _FIRST_NOISE)
         model.log_leak.fill_(_NO_LEAK)
         if isinstance(model, IterativePoisson):
-            model.log_prior.fill_(_FIRST_LOG_RATE)
+            first = _FIRST_RATE if self.prior_rate is None else self.prior_rate
+            model.log_prior.fill_(math.log(first))
 
     @torch.no_grad()
     def learn(self, images: Tensor, steps: int, kl_weight: float) -> DescentState:
@@ -145,7 +155,8 @@ class ClosedFormLearner(nn.Module):
     def _set_prior(self) -> None:
         model = self.model
         if isinstance(model, IterativePoisson):
-            model.log_prior.copy_(self.prior_sums[0].clamp_min(_LEAST_RATE).log())
+            if self.prior_rate is None:
+                model.log_prior.copy_(self.prior_sums[0].clamp_min(_LEAST_RATE).log())
         elif isinstance(model, IterativeGaussian) and model.activation == "rectified":
             loc, second = self.prior_sums
             model.prior_loc.copy_(loc)

@@ -82,7 +82,8 @@ class AbstractIterativeVAE(AbstractImageModel):
 
     def _train_closed_form(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
         model, beta = self.module_, self._beta()
-        learner = ClosedFormLearner(model, self.noise).to(images.device)
+        prior_rate = getattr(self, "prior_rate", None)
+        learner = ClosedFormLearner(model, self.noise, prior_rate).to(images.device)
         learner.start(images)
         held_out = held_out.to(self._device())
 
@@ -182,6 +183,11 @@ class AbstractIterativeVAE(AbstractImageModel):
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {bound}.")
+        prior_rate = getattr(self, "prior_rate", None)
+        if prior_rate is not None and not prior_rate > 0:
+            raise ValueError(
+                f"prior_rate is {prior_rate}, expected a positive number, or None to learn it."
+            )
         if self.beta is not None and not self.beta >= 0:
             raise ValueError(f"beta is {self.beta}, expected a number not below 0.")
 
@@ -206,6 +212,8 @@ class IterativePoissonVAE(AbstractIterativeVAE):
         truncate: under "through_time", steps between cuts of the gradient; None never cuts.
         decoder: "linear", "mlp" or "conv".
         noise: in closed form, whether σ is "shared" or one for each "pixel".
+        prior_rate: in closed form, r₀, the expected spikes of each latent at rest, held there; None
+            learns them, which makes dense codes. Through time they are always learned.
         learning_rate: of AdamW under "through_time".
         gradient_clip: largest norm of the gradient under "through_time".
         reference_compat: under "through_time", the update of the published code, for comparisons.
@@ -239,6 +247,7 @@ class IterativePoissonVAE(AbstractIterativeVAE):
         truncate: int | None = None,
         decoder: DecoderKind = "linear",
         noise: Noise = "shared",
+        prior_rate: float | None = 0.02,
         learning_rate: float = 0.005,
         gradient_clip: float = 300.0,
         reference_compat: bool = False,
@@ -250,6 +259,7 @@ class IterativePoissonVAE(AbstractIterativeVAE):
         self.steps = steps
         self.beta = beta
         self.epochs = epochs
+        self.prior_rate = prior_rate
         self.batch_size = batch_size
         self.learning = learning
         self.truncate = truncate

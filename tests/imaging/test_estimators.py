@@ -1,0 +1,243 @@
+"""Every image model keeps scikit-learn's conventions, learns, and comes back from disk."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from vneuron.imaging import (
+    AbstractImageModel,
+    GaussianVAE,
+    ImageError,
+    IterativeGaussianVAE,
+    IterativePoissonVAE,
+    PoissonVAE,
+    PredictiveCoding,
+    SparseCoding,
+)
+
+SMALL: dict[str, Any] = {"latents": 16, "epochs": 3, "batch_size": 50}
+MODELS = {
+    "iP": IterativePoissonVAE(steps=12, **SMALL),
+    "iP learned prior": IterativePoissonVAE(steps=12, prior_rate=None, **SMALL),
+    "iP through time": IterativePoissonVAE(steps=4, learning="through_time", **SMALL),
+    "iP truncated": IterativePoissonVAE(steps=4, learning="through_time", truncate=1, **SMALL),
+    "iP compat": IterativePoissonVAE(
+        steps=4, learning="through_time", reference_compat=True, **SMALL
+    ),
+    "iP mlp": IterativePoissonVAE(steps=4, learning="through_time", decoder="mlp", **SMALL),
+    "iP conv": IterativePoissonVAE(steps=2, learning="through_time", decoder="conv", **SMALL),
+    "iG": IterativeGaussianVAE(steps=12, **SMALL),
+    "iG rectified": IterativeGaussianVAE(steps=12, activation="rectified", noise="pixel", **SMALL),
+    "iG through time": IterativeGaussianVAE(steps=4, learning="through_time", **SMALL),
+    "LCA": SparseCoding(steps=40, penalty=0.3, **SMALL),
+    "LCA nonnegative": SparseCoding(steps=40, penalty=0.3, nonnegative=True, **SMALL),
+    "PC": PredictiveCoding(steps=10, **SMALL),
+    "iPC": PredictiveCoding(steps=10, incremental=True, **SMALL),
+    "P": PoissonVAE(encoder="mlp", **SMALL),
+    "G": GaussianVAE(encoder="conv", decoder="conv", **SMALL),
+    "G rectified": GaussianVAE(activation="rectified", **SMALL),
+}
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.float32]:
+    """Sparse mixtures of six bars on a grid of 6 x 6."""
+    rng = np.random.default_rng(0)
+    bars = np.zeros((6, 6, 6), dtype=np.float32)
+    for i in range(3):
+        bars[i, 2 * i] = 1.0
+        bars[3 + i, :, 2 * i] = 1.0
+    weights = rng.gamma(2.0, 0.5, (300, 6)) * (rng.random((300, 6)) < 0.4)
+    noise = 0.02 * rng.standard_normal((300, 6, 6))
+    return (np.einsum("nk,khw->nhw", weights, bars) + noise).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=MODELS.values(), ids=MODELS.keys())
+def fitted(request: pytest.FixtureRequest, images: NDArray[np.float32]) -> AbstractImageModel:
+    model: AbstractImageModel = clone(request.param)
+    before = torch.get_rng_state()
+    assert model.fit(images) is model
+    assert torch.equal(torch.get_rng_state(), before)
+    return model
+
+
+def test_codes_and_images_have_their_shapes(
+    fitted: AbstractImageModel, images: NDArray[np.float32]
+) -> None:
+    codes = fitted.transform(images[:7])
+    assert codes.shape == (7, 16)
+    assert np.isfinite(codes).all()
+    back = fitted.inverse_transform(codes)
+    assert back.shape == (7, 6, 6)
+    assert np.isfinite(back).all()
+    if isinstance(fitted, IterativePoissonVAE | PoissonVAE):
+        assert codes.dtype == np.int32
+        assert (codes >= 0).all()
+    flat = fitted.transform(images[:7].reshape(7, -1))
+    np.testing.assert_array_equal(flat, codes)
+
+
+def test_draws_follow_the_seed(fitted: AbstractImageModel, images: NDArray[np.float32]) -> None:
+    np.testing.assert_array_equal(fitted.transform(images[:5]), fitted.transform(images[:5]))
+    means = fitted.transform(images[:5], kind="mean")
+    np.testing.assert_array_equal(means, fitted.transform(images[:5], kind="mean"))
+
+
+def test_it_comes_back_from_disk(
+    fitted: AbstractImageModel, images: NDArray[np.float32], tmp_path: Path
+) -> None:
+    fitted.save(tmp_path / "model")
+    again = type(fitted).load(tmp_path / "model")
+    assert again.get_params() == fitted.get_params()
+    np.testing.assert_array_equal(again.transform(images[:5]), fitted.transform(images[:5]))
+    wrong = SparseCoding if not isinstance(fitted, SparseCoding) else PredictiveCoding
+    with pytest.raises(ValueError, match=type(fitted).__name__):
+        wrong.load(tmp_path / "model")
+
+
+def test_the_score_table_streams(fitted: AbstractImageModel, images: NDArray[np.float32]) -> None:
+    table = fitted.score_table(images[:30], steps=(1, 3))
+    expected = [1] if isinstance(fitted, PoissonVAE | GaussianVAE) else [1, 3]
+    assert list(table["step"]) == expected
+    assert (table["zeros"] >= 0).all()
+    assert (table["zeros"] <= 1).all()
+    assert table["r2_pooled"].iloc[-1] <= 1.0
+    assert np.isfinite(fitted.score(images[:30]))
+
+
+def test_the_same_seed_gives_the_same_model(images: NDArray[np.float32]) -> None:
+    for name in ("iP", "iP through time", "LCA"):
+        one, two, other = (
+            clone(MODELS[name]).set_params(seed=seed, epochs=1).fit(images[:100])
+            for seed in (3, 3, 4)
+        )
+        a, b, c = (model.transform(images[:5], kind="mean") for model in (one, two, other))
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+
+@pytest.mark.parametrize(
+    "name", ["iP", "iG", "iG rectified", "LCA", "LCA nonnegative", "PC", "iPC"]
+)
+def test_bars_are_learned(name: str, images: NDArray[np.float32]) -> None:
+    model = clone(MODELS[name]).set_params(epochs=15).fit(images)
+    table = model.score_table(images, steps=(100,))
+    assert table["r2_pooled_map"].iloc[-1] > 0.9
+
+
+def test_kl_makes_poisson_codes_sparse(images: NDArray[np.float32]) -> None:
+    zeros = [
+        clone(MODELS["iP"]).set_params(beta=beta).fit(images).score_table(images, steps=(60,))
+        for beta in (0.05, 3.0)
+    ]
+    assert zeros[1]["zeros"].iloc[0] > zeros[0]["zeros"].iloc[0] + 0.05
+    assert zeros[1]["activity"].iloc[0] < zeros[0]["activity"].iloc[0]
+
+
+def test_learning_through_time_lowers_the_loss(images: NDArray[np.float32], tmp_path: Path) -> None:
+    model = clone(MODELS["iP through time"]).set_params(epochs=12, learning_rate=0.02)
+    model.fit(images, run_dir=tmp_path / "run")
+    from vneuron.training.run_folder import RunFolder
+
+    run = RunFolder.open(tmp_path / "run")
+    losses = [e["val_loss"] for e in run.read_events() if e["event"] == "epoch"]
+    assert len(losses) == 12
+    assert losses[-1] < losses[0]
+    again = IterativePoissonVAE.load(tmp_path / "run")
+    np.testing.assert_array_equal(again.transform(images[:5]), model.transform(images[:5]))
+
+
+def test_a_run_in_closed_form_is_written(images: NDArray[np.float32], tmp_path: Path) -> None:
+    clone(MODELS["iP"]).fit(images, run_dir=tmp_path / "run")
+    from vneuron.training.run_folder import RunFolder
+
+    run = RunFolder.open(tmp_path / "run")
+    run.verify()
+    assert [e["epoch"] for e in run.read_events() if e["event"] == "epoch"] == [1, 2, 3]
+    assert IterativePoissonVAE.load(tmp_path / "run").transform(images[:2]).shape == (2, 16)
+
+
+def test_films_keep_their_state_with_the_caller(images: NDArray[np.float32]) -> None:
+    model = clone(MODELS["iP"]).fit(images)
+    state = model.init_state(4)
+    for frame in itertools.repeat(images[:4], 3):
+        before = state
+        state = model.step(state, frame)
+        assert state is not before
+    assert state.log_rate.shape == (4, 16)
+
+
+def test_a_pipeline_and_cross_validation_take_it(images: NDArray[np.float32]) -> None:
+    pipeline = make_pipeline(
+        FunctionTransformer(lambda x: x.reshape(len(x), -1)), clone(MODELS["LCA"])
+    )
+    assert pipeline.fit_transform(images).shape == (300, 16)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_before_fit_it_says_so(name: str, images: NDArray[np.float32]) -> None:
+    with pytest.raises(NotFittedError, match="call fit"):
+        clone(MODELS[name]).transform(images)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (IterativePoissonVAE(learning="magic"), "learning"),  # type: ignore[arg-type]
+        (IterativePoissonVAE(beta=-1.0), "beta"),
+        (IterativePoissonVAE(steps=0), "steps"),
+        (IterativePoissonVAE(prior_rate=0.0), "prior_rate"),
+        (IterativePoissonVAE(truncate=0), "truncate"),
+        (IterativePoissonVAE(noise="loud"), "noise"),  # type: ignore[arg-type]
+        (IterativePoissonVAE(decoder="rnn"), "decoder"),  # type: ignore[arg-type]
+        (IterativePoissonVAE(decoder="mlp"), "linear decoder"),
+        (IterativeGaussianVAE(activation="swish"), "activation"),  # type: ignore[arg-type]
+        (GaussianVAE(activation="swish"), "activation"),  # type: ignore[arg-type]
+        (GaussianVAE(encoder="rnn"), "encoder"),  # type: ignore[arg-type]
+        (PoissonVAE(beta=-1.0), "beta"),
+        (SparseCoding(penalty=0.0), "penalty"),
+        (PredictiveCoding(learning_rate=0.0), "learning_rate"),
+    ],
+)
+def test_arguments_out_of_range_are_refused_at_fit(
+    model: AbstractImageModel, message: str, images: NDArray[np.float32]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        model.fit(images)
+
+
+def test_images_and_codes_that_do_not_fit_are_refused(images: NDArray[np.float32]) -> None:
+    model = clone(MODELS["PC"]).fit(images)
+    with pytest.raises(ImageError, match="36"):
+        model.transform(images[:, :5])
+    with pytest.raises(ValueError, match="expected \\[n, 16\\]"):
+        model.inverse_transform(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="kind"):
+        model.transform(images, kind="median")
+    with pytest.raises(ValueError, match="steps"):
+        model.transform(images, steps=0)
+    with pytest.raises(ImageError, match="not finite"):
+        model.transform(np.where(images > 1, np.nan, images))
+    with pytest.raises(ValueError, match="at least 2"):
+        model.fit(images[:1])
+
+
+def test_mnist_digits_are_coded_sparsely(shared_data: Path) -> None:
+    from vneuron.imaging import load_images
+
+    digits = load_images(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")[:1200, ::2, ::2]
+    model = IterativePoissonVAE(latents=64, steps=15, epochs=4).fit(digits[:1000])
+    row = model.score_table(digits[1000:], steps=(15, 60)).iloc[-1]
+    assert row["r2_pooled"] > 0.5
+    assert row["zeros"] > 0.5
