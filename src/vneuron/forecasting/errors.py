@@ -1,6 +1,6 @@
-"""The one error that bad input data raises."""
+"""What goes wrong with data, and without them."""
 
-__all__ = ["DataError"]
+__all__ = ["DataError", "NotFittedError"]
 
 
 class DataError(ValueError):
@@ -13,3 +13,7 @@ class DataError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+class NotFittedError(ValueError):
+    """A forecast was asked of a forecaster that has not seen data."""

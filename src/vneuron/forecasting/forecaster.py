@@ -14,7 +14,7 @@ from . import frames, store
 from .aggregate import Statistic
 from .backtest import cross_validate
 from .config import ForecasterConfig, LocationChoice, NetworkKind, PriorKind
-from .errors import DataError
+from .errors import DataError, NotFittedError
 from .evaluation import Evaluation, evaluate
 from .fan import fan_window, one_series
 from .fitting import open_run, train
@@ -23,6 +23,7 @@ from .intervals import DEFAULT_LEVELS
 from .material import prepare
 from .model import FittedModel
 from .network import Likelihood
+from .reading import read_frame, read_like_fit
 from .split import Size
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from ..controls import Preset
     from ..training.config import Device, Precision
     from ..units.gaussian import ScaleKind
-
-
-class NotFittedError(ValueError):
-    """A forecast was asked of a forecaster that has not seen data."""
 
 
 class EVEForecaster:
@@ -120,34 +117,9 @@ class EVEForecaster:
         seed: int = 0,
         quiet: bool = False,
     ) -> None:
-        self.config = ForecasterConfig(
-            horizon=horizon,
-            input_size=input_size,
-            units=units,
-            latent_dim=latent_dim,
-            network=network,
-            control=control,
-            scale=scale,
-            prior=prior,
-            beta=beta,
-            likelihood=likelihood,
-            location=location,
-            hidden=hidden,
-            dropout=dropout,
-            freq=freq,
-            missing=missing,
-            duplicates=duplicates,
-            exogenous=exogenous,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            patience=patience,
-            device=device,
-            devices=devices,
-            precision=precision,
-            compile=compile,
-            seed=seed,
-        )
+        given = locals()  # every argument but `quiet` is a field of the same name
+        fields = ForecasterConfig.__dataclass_fields__
+        self.config = ForecasterConfig(**{name: given[name] for name in fields})
         self.quiet = quiet
         self.outcome: TrainingOutcome | None = None
         self._model: FittedModel | None = None
@@ -188,7 +160,7 @@ class EVEForecaster:
             RunFolderError: `run_dir` holds something else.
         """
         sizes = {"train_size": train_size, "val_size": val_size, "test_size": test_size}
-        material = prepare(self._panel(df), self.config, **sizes)
+        material = prepare(read_frame(df, self.config), self.config, **sizes)
         with open_run(
             run_dir, self.config, material, sizes, resume=resume, overwrite=overwrite
         ) as run:
@@ -308,7 +280,7 @@ class EVEForecaster:
         """
         step = self.config.horizon if step_size is None else step_size
         return cross_validate(
-            self._panel(df),
+            read_frame(df, self.config),
             self.config,
             n_windows=n_windows,
             step_size=step,
@@ -414,48 +386,9 @@ class EVEForecaster:
         """A forecaster that is not fitted, from its options as one object."""
         return cls(**config.as_dict(), quiet=quiet)
 
-    def _panel_at(self, df: object, known: str | int) -> Panel:
-        """A frame at the fit's frequency, which a few rows alone need not show.
-
-        One row shows none, five days may be daily or business days, and the first of two months
-        31 days. Where the fit's frequency explains the stamps without more gaps, it is taken.
-        """
-        try:
-            panel = self._panel(df)
-        except DataError:
-            panel = self._panel(df, known)
-            if (panel.lengths > 1).any():
-                raise
-            return panel
-        if panel.freq == known:
-            return panel
-        try:
-            other = self._panel(df, known)
-        except DataError:
-            return panel
-        return other if len(other.times) <= len(panel.times) else panel
-
-    def _panel(self, df: object, freq: str | int | None = None) -> Panel:
-        config = self.config
-        return Panel.from_frame(
-            df,
-            freq=freq or config.freq,
-            missing=config.missing,
-            duplicates=config.duplicates,
-            exogenous=config.exogenous,
-        )
-
     def _context(self, df: object) -> Panel:
-        if df is None:
-            return self.model.memory.context
-        known = self.model.memory.context.freq
-        panel = df if isinstance(df, Panel) else self._panel_at(df, known)
-        if panel.freq != known:
-            raise DataError(
-                f"the frame has frequency {panel.freq!r}, the model was fitted on {known!r}: give "
-                "series of that frequency, or fit another model"
-            )
-        return panel
+        context = self.model.memory.context
+        return context if df is None else read_like_fit(df, self.config, context.freq)
 
     def __repr__(self) -> str:
         state = "fitted" if self._model is not None else "not fitted"

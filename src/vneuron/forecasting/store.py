@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,6 @@ def write_start(
         data: facts for people and for later calls: path, target, sizes, ...; "command" is what
             was typed, for the report.
     """
-    from .. import __version__
-
     scaling = memory.scaling
     listed = len(scaling.ids) <= LISTED_SERIES
     both = np.stack([scaling.mean, scaling.sd], axis=1).tolist()
@@ -51,7 +50,7 @@ def write_start(
         **known,
     }
     value = {
-        "vneuron": __version__,
+        "vneuron": version("vneuron"),
         "model": config.as_dict(),
         "data": facts,
         "seed": config.seed,
