@@ -217,7 +217,7 @@ def inverse_and_logdet(gram: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
 
     Example:
         >>> inverse, logdet = inverse_and_logdet(torch.eye(1), torch.ones(1, 1))
-        >>> inverse.item(), round(logdet.item(), 4)
+        >>> round(inverse.item(), 4), round(logdet.item(), 4)
         (0.5, 0.6931)
     """
     m = scale[:, :, None] * gram * scale[:, None, :]
