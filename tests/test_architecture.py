@@ -29,6 +29,7 @@ FLOORS = {
     "report": 7,
     "autopilot": 8,
     "cli": 9,
+    "__main__": 10,
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 INSIDE = [file for file in FILES if file.parent != SOURCE or file.stem in FLOORS]
