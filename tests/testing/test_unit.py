@@ -70,7 +70,7 @@ class OnlyInTraining(Broken):
 
 
 class Forgetful(Broken):
-    def observe(self, latent: vn.Latent) -> None:
+    def observe(self, latent: vn.Latent, *_: object) -> None:
         pass
 
 

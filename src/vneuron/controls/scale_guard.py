@@ -15,8 +15,8 @@ class ScaleGuard(AbstractControl):
 
     The typical σ is the geometric mean over the last batch, per latent dimension; for σ that does
     not depend on the input it is σ itself. The running mean would not do: it lags, and Adam moves
-    input-dependent scales faster than a lagging guard pulls them back. A unit where fewer than 5% of examples have any KL
-    gets ln σ + 0.02 at each step.
+    input-dependent scales faster than a lagging guard pulls them back. A unit where fewer than 5%
+    of examples have any KL gets ln σ + 0.02 at each step.
 
     Args:
         units: number of units.
