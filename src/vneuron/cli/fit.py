@@ -71,13 +71,13 @@ def run(
     ] = "input",
     prior: Annotated[
         str, typer.Option(rich_help_panel=options.MODEL, help="standard or learned.")
-    ] = "standard",
+    ] = "learned",
     beta: Annotated[
         float,
         typer.Option(
             rich_help_panel=options.MODEL, help="Price of a nat of each unit's KL, per window."
         ),
-    ] = 0.1,
+    ] = 1.0,
     likelihood: Annotated[
         str, typer.Option(rich_help_panel=options.MODEL, help="student or gaussian.")
     ] = "student",

@@ -44,8 +44,8 @@ class ForecasterConfig:
     network: NetworkKind = "trajectory"
     control: Preset = "adaptive"
     scale: ScaleKind = "input"
-    prior: PriorKind = "standard"
-    beta: float = 0.1
+    prior: PriorKind = "learned"
+    beta: float = 1.0
     likelihood: Likelihood = "student"
     location: LocationChoice = "auto"
     hidden: int = 256

@@ -51,7 +51,8 @@ class EVEForecaster:
             it buys on validation windows; "none" keeps β as it is; "free", "projection" and
             "homeostasis" are the papers' (see `vneuron.attach_preset`).
         scale: units' standard deviation: "input" (depends on the window), "per_unit", "scalar".
-        prior: "standard" or "learned".
+        prior: "learned" (of each unit, so that KL is what it takes from the window and no more)
+            or "standard".
         beta: price of a nat of each unit's KL, against likelihood in nats per window; where a
             control moves it, the price that training starts from.
         likelihood: "student" (heavy tails, ν learned) or "gaussian".
@@ -96,8 +97,8 @@ class EVEForecaster:
         network: NetworkKind = "trajectory",
         control: Preset = "adaptive",
         scale: ScaleKind = "input",
-        prior: PriorKind = "standard",
-        beta: float = 0.1,
+        prior: PriorKind = "learned",
+        beta: float = 1.0,
         likelihood: Likelihood = "student",
         location: LocationChoice = "auto",
         hidden: int = 256,
