@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,11 @@ from vneuron.imaging import (
     PoissonVAE,
     PredictiveCoding,
     SparseCoding,
+    load_model,
 )
+from vneuron.training.progress import SilentProgress
+from vneuron.training.record import EpochRecord
+from vneuron.training.run_folder import RunFolder, RunFolderError
 
 SMALL: dict[str, Any] = {"latents": 16, "epochs": 3, "batch_size": 50}
 MODELS = {
@@ -145,11 +151,26 @@ def test_kl_makes_poisson_codes_sparse(images: NDArray[np.float32]) -> None:
     assert zeros[1]["activity"].iloc[0] < zeros[0]["activity"].iloc[0]
 
 
+def test_kl_does_not_make_rectified_gaussian_codes_sparser(images: NDArray[np.float32]) -> None:
+    zeros = [
+        clone(MODELS["iG rectified"]).set_params(beta=beta).fit(images).score(images)
+        for beta in (0.05, 3.0)
+    ]
+    assert zeros[0] > zeros[1]  # the price of the KL is fidelity
+    portions = [
+        clone(MODELS["iG rectified"])
+        .set_params(beta=beta)
+        .fit(images)
+        .score_table(images, steps=(60,))["zeros"]
+        .iloc[0]
+        for beta in (0.05, 3.0)
+    ]
+    assert portions[1] < portions[0] + 0.05
+
+
 def test_learning_through_time_lowers_the_loss(images: NDArray[np.float32], tmp_path: Path) -> None:
     model = clone(MODELS["iP through time"]).set_params(epochs=12, learning_rate=0.02)
     model.fit(images, run_dir=tmp_path / "run")
-    from vneuron.training.run_folder import RunFolder
-
     run = RunFolder.open(tmp_path / "run")
     losses = [e["val_loss"] for e in run.read_events() if e["event"] == "epoch"]
     assert len(losses) == 12
@@ -160,12 +181,60 @@ def test_learning_through_time_lowers_the_loss(images: NDArray[np.float32], tmp_
 
 def test_a_run_in_closed_form_is_written(images: NDArray[np.float32], tmp_path: Path) -> None:
     clone(MODELS["iP"]).fit(images, run_dir=tmp_path / "run")
-    from vneuron.training.run_folder import RunFolder
-
     run = RunFolder.open(tmp_path / "run")
     run.verify()
     assert [e["epoch"] for e in run.read_events() if e["event"] == "epoch"] == [1, 2, 3]
     assert IterativePoissonVAE.load(tmp_path / "run").transform(images[:2]).shape == (2, 16)
+
+
+@pytest.mark.parametrize("name", ["iP", "LCA", "PC"])
+def test_a_killed_run_resumes_to_the_same_bits(
+    name: str, images: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = clone(MODELS[name]).fit(images, run_dir=tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    class Killer(SilentProgress):
+        def epoch(self, record: EpochRecord, score: str) -> None:
+            if record.epoch == 2:
+                raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vneuron.imaging.settling.choose_progress", lambda quiet: Killer())
+        with pytest.raises(Killed):
+            clone(MODELS[name]).fit(images, run_dir=tmp_path / "cut")
+    resumed = clone(MODELS[name]).fit(images, run_dir=tmp_path / "cut", resume=True)
+    for key, value in whole.module_.state_dict().items():
+        assert torch.equal(resumed.module_.state_dict()[key], value), key
+    epochs = [e["epoch"] for e in RunFolder.open(tmp_path / "cut").read_events()]
+    assert epochs == [1, 2, 3]
+    with pytest.raises(RunFolderError, match="earlier run"):
+        clone(MODELS[name]).fit(images, run_dir=tmp_path / "cut")
+    other = clone(MODELS[name]).set_params(epochs=9)
+    with pytest.raises(ValueError, match="same arguments"):
+        other.fit(images, run_dir=tmp_path / "cut", resume=True)
+
+
+def test_a_folder_says_which_model_it_holds(images: NDArray[np.float32], tmp_path: Path) -> None:
+    model = clone(MODELS["LCA"]).fit(images)
+    model.save(tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    assert type(again) is SparseCoding
+    np.testing.assert_array_equal(again.transform(images[:3]), model.transform(images[:3]))
+    RunFolder.create(tmp_path / "other").write_json("config.json", {"vneuron": "0"})
+    with pytest.raises(ValueError, match="no image model"):
+        load_model(tmp_path / "other")
+
+
+def test_without_scikit_learn_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['sklearn'] = None; import vneuron.imaging"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 1
+    assert "pip install 'vneuron[imaging]'" in done.stderr
 
 
 def test_films_keep_their_state_with_the_caller(images: NDArray[np.float32]) -> None:

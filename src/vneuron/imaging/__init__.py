@@ -4,6 +4,7 @@ from .amortised import GaussianVAE, PoissonVAE
 from .estimator import AbstractImageModel, CodeStep
 from .images import ImageError, load_images
 from .iterative import IterativeGaussianVAE, IterativePoissonVAE
+from .loading import load_model
 from .patches import cut_patches, whiten
 from .point import PredictiveCoding, SparseCoding
 
@@ -19,5 +20,6 @@ __all__ = [
     "SparseCoding",
     "cut_patches",
     "load_images",
+    "load_model",
     "whiten",
 ]

@@ -190,7 +190,9 @@ class _AmortisedVAE(AbstractImageModel):
             quiet=self.quiet,
         )
         loss = AmortisedLoss(self.module_, self.beta, updates)
-        Trainer(config).fit(ImageTask(loss, images, held_out), run, "images")
+        Trainer(config).fit(
+            ImageTask(loss, images, held_out), run, "images", resume=run is not None
+        )
         if run is not None:
             self._write(run)
 

@@ -90,7 +90,14 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
 
     # -- scikit-learn's ------------------------------------------------------------------------
 
-    def fit(self, images: Any, y: object = None, *, run_dir: str | Path | None = None) -> Self:
+    def fit(
+        self,
+        images: Any,
+        y: object = None,
+        *,
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+    ) -> Self:
         """Learn from images.
 
         A tenth of the images, and at most a thousand, is held out for the scores shown on the way.
@@ -100,13 +107,17 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
             images: [n, pixels], [n, h, w] or [n, h, w, channels].
             y: ignored, as in scikit-learn.
             run_dir: a folder to write: configuration, event log, checkpoints.
+            resume: go on with what `run_dir` holds, from the end of its last whole epoch; begin if
+                it holds nothing.
 
         Returns:
             The fitted model.
 
         Raises:
             ImageError: if images cannot be used.
-            ValueError: if an argument of the model is out of range.
+            ValueError: if an argument of the model is out of range, or the run to resume is of
+                another model or other images.
+            RunFolderError: if `run_dir` holds something and `resume` is not set.
         """
         rows, shape = to_rows(images)
         if len(rows) < 2:
@@ -124,8 +135,7 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
             if run_dir is None:
                 self._train(train, rest, None)
             else:
-                with RunFolder.create(run_dir) as run:
-                    run.write_json("config.json", self._config())
+                with self._open_run(Path(run_dir), resume) as run:
                     self._train(train, rest, run)
                     if not run.has_checkpoint:
                         self._write(run)
@@ -282,6 +292,22 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
             "seed": self.seed,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def _open_run(self, path: Path, resume: bool) -> RunFolder:
+        config = self._config()
+        if resume and path.is_dir() and any(path.iterdir()):
+            run = RunFolder.open(path)
+            saved = run.read_json("config.json")
+            for part in ("estimator", "model", "data"):
+                if saved.get(part) != config[part]:
+                    raise ValueError(
+                        f"{path}: its {part} is {saved.get(part)}, not {config[part]}; expected "
+                        "the same: fit with the same arguments and images, or pass another folder."
+                    )
+            return run
+        run = RunFolder.create(path)
+        run.write_json("config.json", config)
+        return run
 
     def _write(self, run: RunFolder) -> None:
         save_checkpoint(run, "model", self._fitted())

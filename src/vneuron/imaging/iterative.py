@@ -130,7 +130,7 @@ class AbstractIterativeVAE(AbstractImageModel):
             quiet=self.quiet,
         )
         task = ImageTask(module, images, held_out)
-        Trainer(config).fit(task, run, "images")
+        Trainer(config).fit(task, run, "images", resume=run is not None)
         if run is not None:
             self._write(run)
 
@@ -247,7 +247,7 @@ class IterativePoissonVAE(AbstractIterativeVAE):
         truncate: int | None = None,
         decoder: DecoderKind = "linear",
         noise: Noise = "shared",
-        prior_rate: float | None = 0.02,
+        prior_rate: float | None = 0.005,
         learning_rate: float = 0.005,
         gradient_clip: float = 300.0,
         reference_compat: bool = False,

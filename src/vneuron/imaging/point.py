@@ -272,6 +272,7 @@ class PredictiveCoding(_PointModel):
             seed=self.seed,
             quiet=self.quiet,
             run=run,
+            optimizer=optimizer,
         )
         if run is not None:
             self._write(run)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ..training.checkpoint import load_checkpoint, save_checkpoint
 from ..training.interruption import Interruption
@@ -32,13 +33,14 @@ def run_epochs(
     seed: int,
     quiet: bool,
     run: RunFolder | None = None,
+    optimizer: Optimizer | None = None,
 ) -> int:
     """Call `learn` with batch after batch, and `validate` after each epoch.
 
     The order of images and all draws follow from the seed and the epoch. With a run folder, the
     event log gets a line per epoch and the checkpoint "last" all of the learner's state; a run
-    whose folder has one goes on from there. Ctrl-C ends the epoch at the next batch and keeps what
-    was learned.
+    whose folder has one goes on from there, to the same bits. Ctrl-C ends training at the next
+    batch and keeps what was learned.
 
     Args:
         learner: what is checkpointed.
@@ -52,13 +54,14 @@ def run_epochs(
         seed: of order and draws.
         quiet: no progress on standard error.
         run: where to write; None writes nothing.
+        optimizer: whose state belongs to the learner's, if there is one.
 
     Returns:
         Epochs done.
     """
     device = next(learner.parameters()).device
     order = ExampleOrder(len(images), batch_size, seed=seed, min_steps=1, max_steps=2**62)
-    first = _restore(learner, run)
+    first = _restore(learner, run, optimizer)
     progress = choose_progress(quiet)
     began = time.monotonic()
     progress.start(name, epochs, order.steps, first * order.steps)
@@ -75,6 +78,8 @@ def run_epochs(
                     )
                 if interruption.requested:
                     break
+            if step < order.steps:  # what was learned stays; a resumption repeats the epoch
+                break
             done = epoch + 1
             scores = validate()
             record = EpochRecord(
@@ -90,22 +95,25 @@ def run_epochs(
                 seconds=time.monotonic() - began,
             )
             progress.epoch(record, next(iter(scores)))
-            _write(learner, run, record)
+            _write(learner, run, record, optimizer)
             if interruption.requested:
                 break
     progress.close()
     return done
 
 
-def _restore(learner: nn.Module, run: RunFolder | None) -> int:
+def _restore(learner: nn.Module, run: RunFolder | None, optimizer: Optimizer | None) -> int:
     if run is None or not run.exists("checkpoints/last.safetensors"):
         return 0
-    return int(load_checkpoint(run, "last", learner, random=False)["epoch"])
+    progress = load_checkpoint(run, "last", learner, optimizer=optimizer, random=False)
+    return int(progress["epoch"])
 
 
-def _write(learner: nn.Module, run: RunFolder | None, record: EpochRecord) -> None:
+def _write(
+    learner: nn.Module, run: RunFolder | None, record: EpochRecord, optimizer: Optimizer | None
+) -> None:
     if run is None:
         return
     with run.events() as events:
         events.write("epoch", model=record.model, **record.line())
-    save_checkpoint(run, "last", learner, progress={"epoch": record.epoch})
+    save_checkpoint(run, "last", learner, optimizer=optimizer, progress={"epoch": record.epoch})
