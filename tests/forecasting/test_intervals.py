@@ -11,22 +11,23 @@ from vneuron.forecasting.intervals import (
     check_levels,
     draw_columns,
     interval_columns,
-    quantile,
     uncertainty_columns,
 )
+from vneuron.forecasting.law import StudentLaw, standard_quantile
 from vneuron.forecasting.predictive import TrajectoryDistribution
 
 
 @given(st.floats(0.001, 0.999), st.floats(2.05, 100))
 def test_quantiles_are_scipys(probability, df):
-    assert quantile(probability, df) == pytest.approx(stats.t(df).ppf(probability), abs=1e-7)
-    assert quantile(probability, None) == pytest.approx(stats.norm.ppf(probability), abs=1e-9)
+    student, normal = stats.t(df).ppf(probability), stats.norm.ppf(probability)
+    assert standard_quantile(probability, df) == pytest.approx(student, abs=1e-7)
+    assert standard_quantile(probability, None) == pytest.approx(normal, abs=1e-9)
 
 
 @pytest.mark.parametrize("df", [3.0, None])
 def test_intervals_hold_their_share(df):
     loc, scale = np.array([[1.0, 2.0]]), np.array([[0.5, 3.0]])
-    columns = interval_columns("EVE", loc, scale, df, [50, 80, 99.5])
+    columns = interval_columns("EVE", StudentLaw(loc, scale, df), [50, 80, 99.5])
     assert list(columns) == [
         "EVE", "EVE-median", "EVE-lo-50", "EVE-hi-50", "EVE-lo-80", "EVE-hi-80", "EVE-lo-99.5",
         "EVE-hi-99.5",

@@ -11,8 +11,8 @@ import torch
 
 from .frequency import parse_frequency
 from .intervals import array, draw_columns, interval_columns
-from .predictive import TrajectoryDistribution
 from .rows import Floats
+from .trajectory import AbstractTrajectory
 
 Statistic = Literal["sum", "mean", "max", "min", "ramp"]
 
@@ -66,7 +66,7 @@ def _steps(over: str, freq: str | int) -> int:
 
 def aggregate_columns(
     name: str,
-    path: TrajectoryDistribution,
+    path: AbstractTrajectory,
     statistic: Statistic,
     steps: int,
     levels: Sequence[float],
@@ -95,14 +95,12 @@ def aggregate_columns(
         raise ValueError(f"statistic is {statistic!r}, expected one of {get_args(Statistic)}.")
     blocks = path.horizon // steps
     if statistic in ("sum", "mean"):
-        weights = torch.zeros(path.horizon, blocks, dtype=path.loc.dtype)
+        weights = torch.zeros(path.horizon, blocks, dtype=torch.float64)
         for block in range(blocks):
             weights[block * steps : (block + 1) * steps, block] = 1.0
         if statistic == "mean":
             weights /= steps
-        loc, scale = path.linear(weights.to(path.loc.device))
-        df = None if path.df is None else float(path.df)
-        return interval_columns(name, array(loc), array(scale), df, levels)
+        return interval_columns(name, path.functional(weights), levels)
     if statistic == "ramp" and steps < 2:
         raise ValueError("a ramp needs at least 2 steps: give a longer `over`")
     draws = array(path.sample(DRAWS, generator))[:, :, : blocks * steps]

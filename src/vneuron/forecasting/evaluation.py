@@ -12,19 +12,17 @@ from torch import Tensor
 
 from .metrics import MetricAccumulator
 from .path_scores import energy_score, energy_score_point, path_mean
-from .predictive import TrajectoryDistribution
 from .rows import Floats
 from .scaling import Scaling
 from .scores import (
     absolute_error,
     crps_point,
-    crps_student,
-    nll_student,
     squared_error,
 )
+from .trajectory import AbstractTrajectory
 from .windows import WindowBatch, Windows
 
-Forecast = Callable[[WindowBatch], TrajectoryDistribution | Tensor]
+Forecast = Callable[[WindowBatch], AbstractTrajectory | Tensor]
 """A model as evaluation sees it: windows in, distributions or bare paths [batch, H] out."""
 
 PATHS = 100
@@ -80,7 +78,7 @@ class _Totals:
         self._joint = joint
         self._generator = generator
 
-    def update(self, batch: WindowBatch, path: TrajectoryDistribution | Tensor) -> None:
+    def update(self, batch: WindowBatch, path: AbstractTrajectory | Tensor) -> None:
         target = batch.target.double().cpu()
         if batch.target_observed is not None:
             target = target.masked_fill(~batch.target_observed.cpu(), torch.nan)
@@ -100,37 +98,34 @@ class _Totals:
         return {**scaled, "raw": raw}
 
     def _certain(self, y: Floats, sd: Floats, path: Floats) -> None:
-        self._steps_of_point(y, sd, path)
+        self._squared(y, sd, path)
+        self._error("mae", absolute_error(y, path), sd)
         self._error("crps", crps_point(y, path), sd)
         self._error("path_crps", crps_point(path_mean(y), path_mean(path)), sd)
         self._error("energy", energy_score_point(y, path), sd)
 
-    def _steps(self, y: Floats, sd: Floats, path: TrajectoryDistribution) -> None:
-        loc, scale = path.loc.double().cpu().numpy(), path.scale.double().cpu().numpy()
-        df = _degrees(path)
-        self._steps_of_point(y, sd, loc)
-        self._error("crps", crps_student(y, loc, scale, df), sd)
-        self._density("nll", nll_student(y, loc, scale, df), sd)
-        self.scaled.update_step_pit(y, loc, scale, df)
+    def _steps(self, y: Floats, sd: Floats, path: AbstractTrajectory) -> None:
+        law = path.steps()
+        self._squared(y, sd, path.point().double().cpu().numpy())
+        self._error("mae", absolute_error(y, law.median()), sd)
+        self._error("crps", law.crps(y), sd)
+        self._density("nll", law.nll(y), sd)
+        self.scaled.add_step_pit(law.cdf(y))
 
-    def _paths(
-        self, y: Floats, sd: Floats, batch: WindowBatch, path: TrajectoryDistribution
-    ) -> None:
+    def _paths(self, y: Floats, sd: Floats, batch: WindowBatch, path: AbstractTrajectory) -> None:
         steps = (~np.isnan(y)).sum(axis=1)
         nats = path.joint_nll(batch.target, batch.target_observed).double().cpu().numpy()
         self._density("joint_nll", nats / np.where(steps > 0, steps, np.nan), sd)
-        mean = torch.full((path.horizon,), 1.0 / path.horizon, device=path.loc.device)
-        loc, scale = (part.double().cpu().numpy() for part in path.linear(mean))
-        self._error("path_crps", crps_student(path_mean(y), loc, scale, _degrees(path)), sd)
-        self.scaled.update_path_pit(y, loc, scale, _degrees(path))
+        law = path.functional(torch.full((path.horizon,), 1.0 / path.horizon))
+        self._error("path_crps", law.crps(path_mean(y)), sd)
+        self.scaled.add_path_pit(law.cdf(path_mean(y)))
         draws = path.sample(PATHS, self._generator).cpu().numpy()
         self._error("energy", energy_score(y, draws), sd)
 
-    def _steps_of_point(self, y: Floats, sd: Floats, point: Floats) -> None:
+    def _squared(self, y: Floats, sd: Floats, point: Floats) -> None:
         squared = squared_error(y, point)
         self.scaled.add("mse", squared)
         self._raw.add("mse", squared * sd[:, None] ** 2)
-        self._error("mae", absolute_error(y, point), sd)
 
     def _error(self, name: str, values: Floats, sd: Floats) -> None:
         self.scaled.add(name, values)
@@ -139,7 +134,3 @@ class _Totals:
     def _density(self, name: str, values: Floats, sd: Floats) -> None:
         self.scaled.add(name, values)
         self._raw.add(name, values + np.log(sd[:, None] if values.ndim == 2 else sd))
-
-
-def _degrees(path: TrajectoryDistribution) -> float | None:
-    return None if path.df is None else float(path.df)

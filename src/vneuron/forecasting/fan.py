@@ -72,8 +72,7 @@ def fan_rows(
     horizon, cutoff = model.config.horizon, int(forecast.cutoff[window])
     series = int(forecast.series[window])
     path = forecast.path
-    df = None if path.df is None else float(path.df)
-    columns = interval_columns(NAME, array(path.loc), array(path.scale), df, levels)
+    columns = interval_columns(NAME, path.steps(), levels, array(path.point()))
     columns |= uncertainty_columns(NAME, path, forecast.novelty)
     future = {name: values[window] for name, values in columns.items()}
     draws = array(path.sample(paths, generator))[window] if paths else np.empty((0, horizon))

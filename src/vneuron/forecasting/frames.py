@@ -103,8 +103,7 @@ def _step_columns(
     forecast: RawForecast, levels: Sequence[float], uncertainty: bool
 ) -> dict[str, Floats]:
     path = forecast.path
-    df = None if path.df is None else float(path.df)
-    columns = interval_columns(NAME, array(path.loc), array(path.scale), df, levels)
+    columns = interval_columns(NAME, path.steps(), levels, array(path.point()))
     if uncertainty:
         columns |= uncertainty_columns(NAME, path, forecast.novelty)
     return columns

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special
 from torch import Tensor
 
-from .predictive import TrajectoryDistribution
+from .law import AbstractLaw
 from .rows import Floats
+from .trajectory import AbstractTrajectory
 
 DEFAULT_LEVELS = (80, 95)
 
@@ -33,35 +33,21 @@ def check_levels(levels: Sequence[float]) -> tuple[float, ...]:
     return tuple(levels)
 
 
-def quantile(probability: float, df: float | None) -> float:
-    """Quantile of the standard t with df degrees of freedom; of the normal where df is None.
-
-    Example:
-        >>> round(quantile(0.975, None), 2), round(quantile(0.975, 3.0), 2)
-        (1.96, 3.18)
-    """
-    if df is None:
-        return float(special.ndtri(probability))
-    return float(special.stdtrit(df, probability))
-
-
 def interval_columns(
-    name: str, loc: Floats, scale: Floats, df: float | None, levels: Sequence[float]
+    name: str, law: AbstractLaw, levels: Sequence[float], point: Floats | None = None
 ) -> dict[str, Floats]:
-    """Mean, median and central intervals of a t, under the names users of forecasts know.
+    """Mean, median and central intervals of a law, under the names users of forecasts know.
 
     Args:
         name: of the model: columns are name, name-median, name-lo-80, name-hi-80, ...
-        loc: location, any shape.
-        scale: scale of the t, the same shape.
-        df: ν, above 2; None for the Gaussian.
+        law: of numbers of any shape.
         levels: in per cent.
+        point: what stands under the name itself; None is the mean.
     """
-    columns = {name: loc, f"{name}-median": loc}
+    columns = {name: law.mean() if point is None else point, f"{name}-median": law.median()}
     for level in levels:
-        reach = quantile(0.5 + level / 200, df) * scale
-        columns[f"{name}-lo-{level:g}"] = loc - reach
-        columns[f"{name}-hi-{level:g}"] = loc + reach
+        columns[f"{name}-lo-{level:g}"] = law.quantile(0.5 - level / 200)
+        columns[f"{name}-hi-{level:g}"] = law.quantile(0.5 + level / 200)
     return columns
 
 
@@ -76,7 +62,7 @@ def draw_columns(name: str, draws: Floats, levels: Sequence[float]) -> dict[str,
 
 
 def uncertainty_columns(
-    name: str, path: TrajectoryDistribution, novelty: Tensor | None
+    name: str, path: AbstractTrajectory, novelty: Tensor | None
 ) -> dict[str, Floats]:
     """Where the spread comes from, and how unusual the window is, [batch, H] each.
 

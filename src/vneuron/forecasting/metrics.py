@@ -141,7 +141,15 @@ class MetricAccumulator:
 
     def update_step_pit(self, y: Values, loc: Values, scale: Values, df: Values | None) -> None:
         """Coverage and calibration of single steps alone; arguments as ``update_student``."""
-        self._pit.update(student_pit(y, loc, scale, df))
+        self.add_step_pit(student_pit(y, loc, scale, df))
+
+    def add_step_pit(self, pit: Values) -> None:
+        """Add probabilities F(y) of single steps; missing values are left out."""
+        self._pit.update(pit)
+
+    def add_path_pit(self, pit: Values) -> None:
+        """Add probabilities F(y) of path means; missing values are left out."""
+        self._path_pit.update(pit)
 
     def update_ensemble(self, y: Values, draws: Values, rng: np.random.Generator) -> None:
         """Every score of single steps that draws allow (no NLL).
@@ -171,7 +179,7 @@ class MetricAccumulator:
 
     def update_path_pit(self, y: Values, loc: Values, scale: Values, df: Values | None) -> None:
         """Coverage and calibration of the path mean alone; arguments as ``update_path``."""
-        self._path_pit.update(student_pit(path_mean(y), loc, scale, df))
+        self.add_path_pit(student_pit(path_mean(y), loc, scale, df))
 
     def update_joint_nll(self, nats: Values, steps: Values) -> None:
         """Joint negative log density, reported per step.

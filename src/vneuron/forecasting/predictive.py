@@ -17,11 +17,14 @@ from torch import Tensor
 
 from ..functional.low_rank import Whitened, diagonal, whiten
 from ..functional.student import joint_nll, marginal_nll
+from .law import StudentLaw
+from .scores import as_float64
+from .trajectory import AbstractTrajectory, at_least_single, mixing
 
 
 @dataclass(frozen=True)
-class TrajectoryDistribution:
-    """What a network says of the next H steps of each window of a batch.
+class TrajectoryDistribution(AbstractTrajectory):
+    """A multivariate t for each window of a batch.
 
     Attributes:
         loc: m, mean and median of each step, [batch, H].
@@ -51,6 +54,10 @@ class TrajectoryDistribution:
     def horizon(self) -> int:
         """H."""
         return self.loc.shape[1]
+
+    def point(self) -> Tensor:
+        """m, mean and median, [batch, H]."""
+        return self.loc
 
     def residual(self, target: Tensor) -> Tensor:
         """Standardised residual r = (y − m) / τ, [batch, H]."""
@@ -109,9 +116,9 @@ class TrajectoryDistribution:
         """The same in single precision or better."""
         return replace(
             self,
-            loc=_at_least_single(self.loc),
-            scale=_at_least_single(self.scale),
-            unit_scale=None if self.unit_scale is None else _at_least_single(self.unit_scale),
+            loc=at_least_single(self.loc),
+            scale=at_least_single(self.scale),
+            unit_scale=None if self.unit_scale is None else at_least_single(self.unit_scale),
         )
 
     def sd(self) -> Tensor:
@@ -124,6 +131,18 @@ class TrajectoryDistribution:
             return torch.zeros_like(self.scale)
         return (1.0 - diagonal(self.loading, self.unit_scale).reciprocal()).expand_as(self.scale)
 
+    def steps(self) -> StudentLaw:
+        """t_ν(m, τ) at each step, [batch, H]."""
+        return self._law(self.loc, self.scale)
+
+    def functional(self, weights: Tensor) -> StudentLaw:
+        """Weighted sums of the path, exactly t_ν: see `linear`."""
+        return self._law(*self.linear(weights))
+
+    def without_latent(self) -> TrajectoryDistribution:
+        """The same margins, exactly, with steps that only g ties together."""
+        return replace(self, loading=None, unit_scale=None)
+
     def linear(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         r"""Law of a weighted sum of the path, exactly t_ν.
 
@@ -135,7 +154,7 @@ class TrajectoryDistribution:
         Returns:
             Location and scale, each [batch] or [batch, F].
         """
-        columns = weights.reshape(self.horizon, -1).to(self.loc.dtype)
+        columns = weights.reshape(self.horizon, -1).to(self.loc)
         own = self.scale
         variance = torch.zeros(len(self), columns.shape[1], dtype=own.dtype, device=own.device)
         if self.loading is not None and self.unit_scale is not None:
@@ -164,7 +183,7 @@ class TrajectoryDistribution:
             n = diagonal(self.loading, self.unit_scale).expand_as(self.scale)[:, None]
             path = ((units * scale) @ self.loading.T + path) / n.sqrt()
         if self.df is not None:
-            path = path / self._mixing(draws, self.df, generator).sqrt()
+            path = path / mixing(len(self), draws, self.df, generator).sqrt()
         return self.loc[:, None] + self.scale[:, None] * path
 
     def rescale(self, mean: Tensor, sd: Tensor) -> TrajectoryDistribution:
@@ -201,11 +220,6 @@ class TrajectoryDistribution:
             device=self.loc.device,
         )
 
-    def _mixing(self, draws: int, df: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Draws of g / ν, [batch, S, 1]: chi-squared over its degrees of freedom."""
-        shape = (0.5 * df).expand(len(self), draws, 1).contiguous()
-        return torch._standard_gamma(shape, generator=generator) / shape
-
-
-def _at_least_single(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    def _law(self, loc: Tensor, scale: Tensor) -> StudentLaw:
+        df = None if self.df is None else self.df.item()
+        return StudentLaw(as_float64(loc), as_float64(scale), df)
