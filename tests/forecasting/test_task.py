@@ -154,7 +154,7 @@ def test_validation_sees_no_test_row(frame):
     assert found[0] == found[1]
 
 
-def test_the_module_must_hold_a_trajectory_network():
+def test_the_module_must_hold_a_forecasting_network():
     from vneuron.forecasting.task import TrajectoryObjective
 
     objective = TrajectoryObjective(build_network("EVE", CONFIG, "mean", False))

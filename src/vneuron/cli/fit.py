@@ -54,11 +54,40 @@ def run(
             rich_help_panel=options.DATA,
         ),
     ] = None,
-    units: Annotated[int, typer.Option(rich_help_panel=options.MODEL, help="Units.")] = 32,
+    units: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="Units; if not given 32, in the reference network 1024.",
+        ),
+    ] = None,
     latent_dim: Annotated[
         int, typer.Option(rich_help_panel=options.MODEL, help="Latent dimensions of a unit.")
     ] = 1,
-    network: Annotated[str, typer.Option(rich_help_panel=options.MODEL)] = "trajectory",
+    network: Annotated[
+        str, typer.Option(rich_help_panel=options.MODEL, help="trajectory or reference.")
+    ] = "trajectory",
+    lag: Annotated[
+        int,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="Steps to the earlier window that the reference network reads too.",
+        ),
+    ] = 4,
+    train_draws: Annotated[
+        int,
+        typer.Option(rich_help_panel=options.MODEL, help="Draws per window in its training."),
+    ] = 4,
+    draws: Annotated[
+        int, typer.Option(rich_help_panel=options.MODEL, help="Draws in its forecasts.")
+    ] = 8,
+    combine: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="How its draws make one forecast: mean, median or score.",
+        ),
+    ] = "mean",
     control: Annotated[
         str,
         typer.Option(
@@ -84,11 +113,17 @@ def run(
     location: Annotated[
         str,
         typer.Option(
-            rich_help_panel=options.MODEL, help="What windows are centred on: auto, mean, last."
+            rich_help_panel=options.MODEL,
+            help="What windows are centred on: auto, mean, last, or none (not normalised).",
         ),
     ] = "auto",
     hidden: Annotated[int, typer.Option(rich_help_panel=options.MODEL, help="Features.")] = 256,
-    dropout: Annotated[float, typer.Option(rich_help_panel=options.MODEL)] = 0.3,
+    dropout: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=options.MODEL, help="If not given .3, in the reference network .05."
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option(rich_help_panel=options.RUN)] = 8,
     batch_size: Annotated[int, typer.Option(rich_help_panel=options.RUN)] = 256,
     learning_rate: Annotated[float, typer.Option(rich_help_panel=options.RUN)] = 1e-3,
@@ -122,7 +157,7 @@ def run(
     version: options.Version = False,
 ) -> int:
     """Train on DATA, score the test rows beside the baselines, write a run folder and a report."""
-    from ..forecasting.config import ForecasterConfig
+    from ..forecasting.config import ForecasterConfig, network_defaults
     from ..forecasting.tables import read_table
 
     started = time.monotonic()
@@ -132,12 +167,17 @@ def run(
         "duplicates": duplicates or "error",
         "exogenous": exogenous or "error",
     }
+    units, dropout = network_defaults(network).where_none(units, dropout)
     config = ForecasterConfig(
         horizon=horizon,
         input_size=input_size,
         units=units,
         latent_dim=latent_dim,
         network=network,  # type: ignore[arg-type]  # the config checks it and names the choices
+        lag=lag,
+        train_draws=train_draws,
+        draws=draws,
+        combine=combine,  # type: ignore[arg-type]
         control=control,  # type: ignore[arg-type]
         scale=scale,  # type: ignore[arg-type]
         prior=prior,  # type: ignore[arg-type]

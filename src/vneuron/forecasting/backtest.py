@@ -71,4 +71,4 @@ def _windows(model: FittedModel, panel: Panel, before: int, after: int, step_siz
     flat = flatten(panel, model.scaling(panel))
     rows = RowRange(panel.lengths - before, panel.lengths - after)
     config = model.config
-    return windows_between(flat, rows, config.input_size, config.horizon, step_size)
+    return windows_between(flat, rows, config.lookback, config.horizon, step_size)

@@ -223,7 +223,7 @@ def shown_forecasts(model: FittedModel, panel: Panel) -> pd.DataFrame:
     if len(windows):
         windows = windows.take(_spread(windows))
     else:
-        shown = _going_on(panel, model.config.input_size)
+        shown = _going_on(panel, model.config.lookback)
         windows = model.last_windows(shown)
     generator = torch.Generator().manual_seed(model.config.seed)
     rows = [
@@ -234,9 +234,9 @@ def shown_forecasts(model: FittedModel, panel: Panel) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def _going_on(panel: Panel, input_size: int) -> Panel:
+def _going_on(panel: Panel, rows: int) -> Panel:
     """The first series that have a known value to forecast from; some may have ended before."""
-    last = panel.tail(input_size)
+    last = panel.tail(rows)
     known = np.bincount(last.series, weights=last.observed, minlength=len(last)) > 0
     return panel.select(np.flatnonzero(known)[:SHOWN_SERIES])
 

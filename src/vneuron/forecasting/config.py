@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 
@@ -16,11 +16,37 @@ from .missing import MISSING
 from .network import Likelihood
 from .normalisation import Location
 from .ordering import DUPLICATES
+from .reference.network import Combine
 from .split import check_window
 
-NetworkKind: TypeAlias = Literal["trajectory"]
+NetworkKind: TypeAlias = Literal["trajectory", "reference"]
 PriorKind: TypeAlias = Literal["standard", "learned"]
 LocationChoice: TypeAlias = Literal["auto"] | Location
+
+
+class NetworkDefaults(NamedTuple):
+    """What a network takes for options that are not given."""
+
+    units: int
+    dropout: float
+
+    def where_none(self, units: int | None, dropout: float | None) -> NetworkDefaults:
+        """These, but for what is given."""
+        return NetworkDefaults(
+            self.units if units is None else units, self.dropout if dropout is None else dropout
+        )
+
+
+def network_defaults(network: str) -> NetworkDefaults:
+    """A network's own defaults; those of `trajectory` for a name that is none.
+
+    Example:
+        >>> network_defaults("reference")
+        NetworkDefaults(units=1024, dropout=0.05)
+    """
+    if network == "reference":
+        return NetworkDefaults(units=1024, dropout=0.05)
+    return NetworkDefaults(units=32, dropout=0.3)
 
 
 @dataclass(frozen=True)
@@ -42,6 +68,10 @@ class ForecasterConfig:
     units: int = 32
     latent_dim: int = 1
     network: NetworkKind = "trajectory"
+    lag: int = 4
+    train_draws: int = 4
+    draws: int = 8
+    combine: Combine = "mean"
     control: Preset = "adaptive"
     scale: ScaleKind = "input"
     prior: PriorKind = "learned"
@@ -66,7 +96,7 @@ class ForecasterConfig:
 
     def __post_init__(self) -> None:
         check_window(self.input_size, self.horizon)
-        for name in ("units", "latent_dim", "hidden"):
+        for name in ("units", "latent_dim", "hidden", "lag", "train_draws", "draws"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
         if not 0.0 <= self.dropout < 1.0:
@@ -75,6 +105,7 @@ class ForecasterConfig:
             raise ValueError(f"beta is {self.beta}, expected a finite number, at least 0.")
         choices: dict[str, tuple[Any, ...]] = {
             "network": get_args(NetworkKind),
+            "combine": get_args(Combine),
             "control": get_args(Preset),
             "scale": get_args(ScaleKind),
             "prior": get_args(PriorKind),
@@ -88,6 +119,11 @@ class ForecasterConfig:
             if getattr(self, name) not in kinds:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {kinds}.")
         self.training(quiet=True)
+
+    @property
+    def lookback(self) -> int:
+        """Rows of context that a window needs: the reference network reads an earlier one too."""
+        return self.input_size + (self.lag if self.network == "reference" else 0)
 
     def training(self, *, quiet: bool) -> TrainingConfig:
         """How the network is trained."""

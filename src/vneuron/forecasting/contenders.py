@@ -10,9 +10,14 @@ from ..controls import attach_preset
 from ..core import AbstractPrior, AbstractUnit
 from ..priors import LearnedNormal, StandardNormal
 from ..units import DeterministicUnits, GaussianUnits
-from .config import ForecasterConfig
+from .config import ForecasterConfig, network_defaults
+from .forecast_network import AbstractForecastNetwork
+from .forecast_task import AbstractForecastObjective, AbstractForecastTask
 from .network import TrajectoryNetwork
 from .normalisation import Location
+from .reference import ReferenceNetwork, ReferenceObjective, ReferenceTask
+from .task import TrajectoryObjective, TrajectoryTask
+from .windows import Windows
 
 Contender: TypeAlias = Literal["EVE", "twin", "linear", "lowrank"]
 
@@ -21,7 +26,7 @@ CONTENDERS: tuple[Contender, ...] = get_args(Contender)
 
 def build_network(
     contender: Contender, config: ForecasterConfig, location: Location, mask_inputs: bool
-) -> TrajectoryNetwork:
+) -> AbstractForecastNetwork:
     """A fresh network; the same seed gives the same weights.
 
     | contender | mean path | dependence between steps | what it is there to show          |
@@ -33,26 +38,70 @@ def build_network(
 
     All have the same spread, likelihood and training; lowrank has as many columns as EVE.
 
+    Under network="reference" EVE and its twin are that network, with units that draw and units
+    that do not; linear and lowrank are as they are beside the trajectory network.
+
     Args:
         contender: which.
         config: sizes and options.
         location: what windows are centred on.
         mask_inputs: whether the network is told which values are missing.
     """
-    rank = config.units * config.latent_dim
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
+        units = _units(contender, config)
+        if config.network == "reference" and units is not None:
+            return ReferenceNetwork(
+                config.input_size,
+                config.horizon,
+                units,
+                lag=config.lag,
+                hidden=config.hidden,
+                dropout=config.dropout,
+                likelihood=config.likelihood,
+                location=location,
+                mask_inputs=mask_inputs,
+                train_draws=config.train_draws,
+                draws=config.draws,
+                combine=config.combine,
+            )
+        own = config.network == "trajectory"
+        rank = config.units * config.latent_dim if own else network_defaults("trajectory").units
         return TrajectoryNetwork(
             config.input_size,
             config.horizon,
-            units=_units(contender, config),
+            units=units,
             static_rank=rank if contender == "lowrank" else 0,
             hidden=config.hidden,
-            dropout=config.dropout,
+            dropout=config.dropout if own else network_defaults("trajectory").dropout,
             likelihood=config.likelihood,
             location=location,
             mask_inputs=mask_inputs,
         )
+
+
+def build_objective(network: AbstractForecastNetwork) -> AbstractForecastObjective:
+    """What a network is trained by, and stored in."""
+    if isinstance(network, ReferenceNetwork):
+        return ReferenceObjective(network)
+    return TrajectoryObjective(network)
+
+
+def build_task(
+    network: AbstractForecastNetwork, train: Windows, validation: Windows
+) -> AbstractForecastTask:
+    """A network between its windows.
+
+    Raises:
+        ValueError: a network of another kind.
+    """
+    if isinstance(network, ReferenceNetwork):
+        return ReferenceTask(network, train, validation)
+    if isinstance(network, TrajectoryNetwork):
+        return TrajectoryTask(network, train, validation)
+    raise ValueError(
+        f"network is a {type(network).__name__}, expected a TrajectoryNetwork or a ReferenceNetwork"
+    )
 
 
 def _units(contender: Contender, config: ForecasterConfig) -> AbstractUnit | None:

@@ -12,12 +12,11 @@ from ..training.outcome import StopReason, TrainingOutcome
 from ..training.run_folder import RunFolder
 from ..training.session import OnEpoch
 from .config import ForecasterConfig
-from .contenders import Contender
+from .contenders import Contender, build_task
 from .material import Material
 from .memory import Memory
 from .model import FittedModel
 from .store import check_same, write_start
-from .task import TrajectoryTask
 
 
 class DivergedError(ValueError):
@@ -49,7 +48,7 @@ def train(
         DivergedError: before the first epoch was whole, so that there are no weights to keep.
     """
     model = FittedModel.untrained(contender, config, Memory.of(material, config))
-    task = TrajectoryTask(model.network, material.train, material.validation)
+    task = build_task(model.network, material.train, material.validation)
     trainer = Trainer(config.training(quiet=quiet))
     outcome = trainer.fit(task, run, contender, resume=resume, on_epoch=on_epoch)
     if outcome.reason is StopReason.DIVERGED and not outcome.best_epoch:

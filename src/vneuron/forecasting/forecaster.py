@@ -13,17 +13,19 @@ from ..vitals.health import Health, health
 from . import frames, store
 from .aggregate import Statistic
 from .backtest import cross_validate
-from .config import ForecasterConfig, LocationChoice, NetworkKind, PriorKind
-from .errors import DataError, NotFittedError
-from .evaluation import Evaluation, evaluate
+from .config import ForecasterConfig, LocationChoice, NetworkKind, PriorKind, network_defaults
+from .errors import NotFittedError
+from .evaluation import Evaluation
 from .fan import fan_window, one_series
 from .fitting import open_run, train
 from .frame import Panel
 from .intervals import DEFAULT_LEVELS
+from .latent_share import LatentShare, measure_latent_share
 from .material import prepare
 from .model import FittedModel
 from .network import Likelihood
 from .reading import read_frame, read_like_fit
+from .reference.network import Combine
 from .split import Size
 
 if TYPE_CHECKING:
@@ -44,9 +46,13 @@ class EVEForecaster:
     Args:
         horizon: steps to forecast, H.
         input_size: steps of context, L.
-        units: number of units.
+        units: number of units; None is 32, in the reference network 1024.
         latent_dim: k, latent dimensions of a unit.
-        network: "trajectory".
+        network: "trajectory", or "reference", the papers': the sampled z is the only path.
+        lag: of the reference: steps to the earlier window that it reads too, rows more of context.
+        train_draws: of the reference: draws of z per window in training.
+        draws: of the reference: draws in forecasts, which are mixtures over them.
+        combine: of the reference: put the draws' "mean" or "median" forward, or weigh by "score".
         control: what governs units in training: "adaptive" prices each unit's information by what
             it buys on validation windows; "none" keeps β as it is; "free", "projection" and
             "homeostasis" are the papers' (see `vneuron.attach_preset`).
@@ -56,9 +62,9 @@ class EVEForecaster:
         beta: price of a nat of each unit's KL, against likelihood in nats per window; where a
             control moves it, the price that training starts from.
         likelihood: "student" (heavy tails, ν learned) or "gaussian".
-        location: what a window is centred on: "mean", "last" value, or "auto" by training data.
+        location: what a window is centred on: "mean", "last", "auto" by training data, or "none".
         hidden: width of the features.
-        dropout: share of features dropped in training.
+        dropout: share of features dropped in training; None is .3, in the reference .05.
         freq: pandas offset alias or integer step; None guesses it from the data.
         missing: "error", "interpolate", or "mask" (missing values are left out of the likelihood).
         duplicates: repeated time stamps: "error", "first", "last", "mean".
@@ -91,10 +97,14 @@ class EVEForecaster:
         self,
         horizon: int,
         input_size: int,
-        units: int = 32,
+        units: int | None = None,
         latent_dim: int = 1,
         *,
         network: NetworkKind = "trajectory",
+        lag: int = 4,
+        train_draws: int = 4,
+        draws: int = 8,
+        combine: Combine = "mean",
         control: Preset = "adaptive",
         scale: ScaleKind = "input",
         prior: PriorKind = "learned",
@@ -102,7 +112,7 @@ class EVEForecaster:
         likelihood: Likelihood = "student",
         location: LocationChoice = "auto",
         hidden: int = 256,
-        dropout: float = 0.3,
+        dropout: float | None = None,
         freq: str | int | None = None,
         missing: str = "error",
         duplicates: str = "error",
@@ -118,6 +128,7 @@ class EVEForecaster:
         seed: int = 0,
         quiet: bool = False,
     ) -> None:
+        units, dropout = network_defaults(network).where_none(units, dropout)
         given = locals()  # every argument but `quiet` is a field of the same name
         fields = ForecasterConfig.__dataclass_fields__
         self.config = ForecasterConfig(**{name: given[name] for name in fields})
@@ -161,18 +172,11 @@ class EVEForecaster:
             RunFolderError: `run_dir` holds something else.
         """
         sizes = {"train_size": train_size, "val_size": val_size, "test_size": test_size}
-        material = prepare(read_frame(df, self.config), self.config, **sizes)
-        with open_run(
-            run_dir, self.config, material, sizes, resume=resume, overwrite=overwrite
-        ) as run:
+        config = self.config
+        material = prepare(read_frame(df, config), config, **sizes)
+        with open_run(run_dir, config, material, sizes, resume=resume, overwrite=overwrite) as run:
             self._model, self.outcome = train(
-                "EVE",
-                material,
-                self.config,
-                run=run,
-                resume=resume,
-                quiet=self.quiet,
-                on_epoch=on_epoch,
+                "EVE", material, config, run=run, resume=resume, quiet=self.quiet, on_epoch=on_epoch
             )
         return self
 
@@ -317,15 +321,12 @@ class EVEForecaster:
 
     def evaluation(self, df: object, *, step: int = 1) -> Evaluation:
         """As `evaluate`, with the calibration curves."""
-        panel = self._context(df)
-        windows = self.model.windows_to_score(panel, step)
-        if not len(windows):
-            raise DataError(
-                "no window to score: the frame holds no whole horizon after the rows of the fit; "
-                "give a frame that goes on beyond them, or fit with test_size"
-            )
-        scaling = self.model.scaling(panel)
-        return evaluate(self.model.forecast, windows, scaling, seed=self.config.seed)
+        return self.model.evaluation(self._context(df), step)
+
+    def latent_share(self, df: object) -> LatentShare:
+        """How much of variance and likelihood z carries, on the windows that `evaluate` scores."""
+        windows = self.model.some_windows_to_score(self._context(df))
+        return measure_latent_share(self.model.network, windows)
 
     def health(self) -> Health:
         """Vitals and verdict of every unit; `.ok` says whether the model is well."""

@@ -67,7 +67,7 @@ def prepare(
     """
     split = Split.of(
         panel,
-        config.input_size,
+        config.lookback,
         config.horizon,
         train_size=train_size,
         val_size=val_size,
@@ -75,12 +75,12 @@ def prepare(
     )
     scaling = Scaling.fit(panel, split.train.stop)
     flat = flatten(panel, scaling)
-    train = windows_between(flat, split.train, config.input_size, config.horizon)
-    validation = windows_between(flat, split.val, config.input_size, config.horizon)
+    train = windows_between(flat, split.train, config.lookback, config.horizon)
+    validation = windows_between(flat, split.val, config.lookback, config.horizon)
     for name, windows in (("training", train), ("validation", validation)):
         if not len(windows):
             raise DataError(
-                f"no {name} window of input_size {config.input_size} + horizon {config.horizon} "
+                f"no {name} window of {_context(config)} + horizon {config.horizon} "
                 "holds a known value in context and target: give more rows, a validation part of "
                 "at least one horizon, or smaller sizes"
             )
@@ -96,6 +96,12 @@ def _location(train: Windows) -> Location:
     if batch.target_observed is not None:
         target = target.masked_fill(~batch.target_observed, torch.nan)
     return choose_location(batch.context, target)
+
+
+def _context(config: ForecasterConfig) -> str:
+    """What a context consists of, for messages."""
+    lag = config.lookback - config.input_size
+    return f"input_size {config.input_size}" + (f" + lag {lag}" if lag else "")
 
 
 def rows_in_span(panel: Panel, first: Ints, last: Ints) -> RowRange:

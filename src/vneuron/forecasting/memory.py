@@ -52,7 +52,7 @@ class Memory:
         last = panel.offsets[:-1] + np.maximum(split.test.stop, 1) - 1
         following = panel.frequency.following(stamps[after - 1], 1)[:, 0]
         return cls(
-            context=panel.tail(config.input_size),
+            context=panel.tail(config.lookback),
             scaling=material.scaling,
             test_from=following,
             test_to=np.where(held_out, stamps[last], NEVER),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,16 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core import deterministic, muted
+from ..core import muted
 from .config import ForecasterConfig
 from .contenders import Contender, build_network
+from .errors import DataError
+from .evaluation import Evaluation, evaluate
+from .forecast_network import AbstractForecastNetwork
 from .frame import Panel
 from .memory import Memory
-from .network import TrajectoryNetwork
 from .novelty import novelty
-from .predictive import TrajectoryDistribution
 from .rows import Ints
 from .scaling import Scaling
+from .trajectory import AbstractTrajectory
 from .windows import WindowBatch, Windows, flatten, last_windows, windows_between
 
 PREDICTION_BATCH = 1024
@@ -39,7 +40,7 @@ class RawForecast(NamedTuple):
 
     series: Ints
     cutoff: Ints
-    path: TrajectoryDistribution
+    path: AbstractTrajectory
     novelty: Tensor | None
     followed: bool
 
@@ -56,7 +57,7 @@ class FittedModel:
 
     config: ForecasterConfig
     memory: Memory
-    network: TrajectoryNetwork
+    network: AbstractForecastNetwork
 
     @classmethod
     def untrained(
@@ -67,10 +68,10 @@ class FittedModel:
         return cls(config, memory, network.eval())
 
     @torch.no_grad()
-    def forecast(self, batch: WindowBatch) -> TrajectoryDistribution:
+    def forecast(self, batch: WindowBatch) -> AbstractTrajectory:
         """Scaled windows in, scaled distributions out, on their device; nothing is recorded."""
-        with self._quietly():
-            path: TrajectoryDistribution = self.network(*self._inputs(batch))
+        with muted():
+            path: AbstractTrajectory = self.network(*self._inputs(batch))
         return path.to(batch.context.device)
 
     def scaling(self, panel: Panel) -> Scaling:
@@ -81,12 +82,35 @@ class FittedModel:
         """Windows whose targets follow the rows of the fit."""
         flat = flatten(panel, self.scaling(panel))
         rows = self.memory.rows_to_score(panel)
-        return windows_between(flat, rows, self.config.input_size, self.config.horizon, step)
+        return windows_between(flat, rows, self.config.lookback, self.config.horizon, step)
+
+    def evaluation(self, panel: Panel, step: int = 1) -> Evaluation:
+        """Scores of all windows whose targets follow the rows of the fit.
+
+        Raises:
+            DataError: there is no window to score.
+        """
+        windows = self.some_windows_to_score(panel, step)
+        return evaluate(self.forecast, windows, self.scaling(panel), seed=self.config.seed)
+
+    def some_windows_to_score(self, panel: Panel, step: int = 1) -> Windows:
+        """As `windows_to_score`, but not none.
+
+        Raises:
+            DataError: there is no window to score.
+        """
+        windows = self.windows_to_score(panel, step)
+        if not len(windows):
+            raise DataError(
+                "no window to score: the frame holds no whole horizon after the rows of the fit; "
+                "give a frame that goes on beyond them, or fit with test_size"
+            )
+        return windows
 
     def last_windows(self, panel: Panel) -> Windows:
         """The last context of each series."""
         flat = flatten(panel, self.scaling(panel))
-        return last_windows(flat, self.config.input_size, pad=self.config.missing == "mask")
+        return last_windows(flat, self.config.lookback, pad=self.config.missing == "mask")
 
     @torch.no_grad()
     def raw_forecasts(
@@ -104,12 +128,6 @@ class FittedModel:
             yield RawForecast(series.numpy(), cutoff, raw, self._novelty(batch), followed)
             done = stop
 
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Record nothing, and draw nothing: posteriors are read in closed form."""
-        with muted(), deterministic(self.network):
-            yield
-
     def _inputs(self, batch: WindowBatch) -> tuple[Tensor, Tensor | None]:
         """Context and its mask, on the network's device."""
         device = next(self.network.parameters()).device
@@ -117,7 +135,7 @@ class FittedModel:
         return batch.context.to(device), None if seen is None else seen.to(device)
 
     def _novelty(self, batch: WindowBatch) -> Tensor | None:
-        with self._quietly():
+        with muted():
             latent = self.network.read(*self._inputs(batch)).latent
         if self.network.units is None or latent is None or not self.network.units.variational:
             return None

@@ -9,14 +9,15 @@ R; its deviation, z_j − µ_j, bends all steps together through its column of W
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core import AbstractUnit, Latent, Reader
-from .normalisation import Location, WindowScale, window_scale
+from .forecast_network import AbstractForecastNetwork, Reading, last_rows
+from .normalisation import Location, window_scale
 from .predictive import TrajectoryDistribution
 
 Likelihood = Literal["student", "gaussian"]
@@ -28,23 +29,7 @@ MINIMUM_SPREAD = 1e-3
 """Smallest τ, in scales of the window."""
 
 
-class Reading(NamedTuple):
-    """What a network reads out of a batch of windows, in scales of each window.
-
-    Attributes:
-        window: location and scale of each window.
-        mean_path: m, [batch, H], without the units.
-        spread: τ, [batch, H].
-        latent: the units' posteriors; None without units.
-    """
-
-    window: WindowScale
-    mean_path: Tensor
-    spread: Tensor
-    latent: Latent | None
-
-
-class TrajectoryNetwork(nn.Module):
+class TrajectoryNetwork(AbstractForecastNetwork):
     """Windows in, distributions of trajectories out.
 
     What stands between features and path decides which model it is: `GaussianUnits` give EVE,
@@ -63,7 +48,7 @@ class TrajectoryNetwork(nn.Module):
         hidden: width of the features.
         dropout: share of features dropped in training.
         likelihood: "student" or "gaussian".
-        location: what a window is centred on, "mean" or "last".
+        location: what a window is centred on, "mean" or "last"; "none" does not normalise it.
         mask_inputs: give the network the mask of observed values beside the values.
 
     Raises:
@@ -94,13 +79,13 @@ class TrajectoryNetwork(nn.Module):
     ) -> None:
         super().__init__()
         _check(hidden, units, static_rank, likelihood)
-        self.input_size = input_size
+        self.lookback = input_size
         self.horizon = horizon
         self.location: Location = location
         self.mask_inputs = mask_inputs
         self.mean_path = nn.Linear(input_size, horizon)
         nn.init.zeros_(self.mean_path.bias)
-        nn.init.constant_(self.mean_path.weight, 1 / input_size if location == "mean" else 0.0)
+        nn.init.constant_(self.mean_path.weight, 0.0 if location == "last" else 1 / input_size)
         self.features = nn.Sequential(
             nn.Linear(input_size * (2 if mask_inputs else 1), hidden),
             nn.GELU(),
@@ -136,22 +121,16 @@ class TrajectoryNetwork(nn.Module):
         """Everything that depends on the window; records nothing.
 
         Args:
-            context: [batch, L].
-            observed: mask [batch, L], None where all is observed.
+            context: at least L rows, of which the last L count, [batch, rows].
+            observed: mask of the same shape, None where all is observed.
         """
+        context, observed = last_rows(context, observed, self.lookback)
         window = window_scale(context, observed, self.location)
         inputs = window.apply(context)
         features = self.features(self._with_mask(inputs, observed))
         spread = F.softplus(self.spread(features)) + MINIMUM_SPREAD
-        latent = None if self.units is None else self.units.infer(features.detach())
+        latent = self.infer(features.detach())
         return Reading(window, self.mean_path(inputs), spread, latent)
-
-    def forward(self, context: Tensor, observed: Tensor | None = None) -> TrajectoryDistribution:
-        """The distribution of the next H steps, in the units of `context`; records the units."""
-        reading = self.read(context, observed)
-        if self.units is not None and reading.latent is not None:
-            self.units.observe(reading.latent)
-        return self.distribution(reading)
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:
         """Assemble the predictive distribution from what was read."""

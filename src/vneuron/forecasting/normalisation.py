@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-Location = Literal["mean", "last"]
+Location = Literal["mean", "last", "none"]
 
 FLOOR = 1e-2
 """Added in quadrature to a window's scale, in training standard deviations of its series.
@@ -39,7 +39,8 @@ def window_scale(
         context: [batch, L].
         observed: mask [batch, L]; values that are not observed do not count. None: all are.
         location: "mean" of the window, or its "last" value (for series that wander, whose last
-            value says more about what follows than their mean does).
+            value says more about what follows than their mean does); "none" gives every
+            window location 0 and scale 1, those of its series.
 
     Raises:
         ValueError: an unknown location.
@@ -50,6 +51,9 @@ def window_scale(
     """
     if location not in get_args(Location):
         raise ValueError(f"location is {location!r}, expected one of {get_args(Location)}.")
+    if location == "none":
+        zero = torch.zeros_like(context[:, :1])
+        return WindowScale(zero, zero + 1.0)
     if observed is None:
         mean = context.mean(-1, keepdim=True)
         variance = (context - mean).square().mean(-1, keepdim=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .forecast_network import last_rows
 from .normalisation import Location, WindowScale, window_scale
 from .predictive import TrajectoryDistribution
 from .windows import WindowBatch, Windows
@@ -28,7 +29,7 @@ class ResidualSpread(nn.Module):
     in training deviations of the series, as the point metrics do.
 
     Args:
-        input_size: L.
+        input_size: L, the last rows of each context.
         horizon: H.
         series: number of series that it is fitted on.
         location: what a window is centred on.
@@ -49,6 +50,7 @@ class ResidualSpread(nn.Module):
         self, input_size: int, horizon: int, series: int, location: Location = "mean"
     ) -> None:
         super().__init__()
+        self.input_size = input_size
         self.location: Location = location
         self.register_buffer("weight", torch.zeros(input_size + 1, horizon, dtype=torch.float64))
         self.register_buffer("spread", torch.ones(series + 1, horizon))
@@ -83,7 +85,7 @@ class ResidualSpread(nn.Module):
         return TrajectoryDistribution(loc, self.spread[batch.series], df=None)
 
     def _normal_equations(self, windows: Windows) -> tuple[Tensor, Tensor, float]:
-        size = windows.input_size + 1
+        size = self.input_size + 1
         gram = torch.zeros(size, size, dtype=torch.float64)
         cross = torch.zeros(size, windows.horizon, dtype=torch.float64)
         weight = 0.0
@@ -97,8 +99,9 @@ class ResidualSpread(nn.Module):
         return gram, cross, weight
 
     def _inputs(self, batch: WindowBatch) -> tuple[WindowScale, Tensor]:
-        window = window_scale(batch.context, batch.context_observed, self.location)
-        inputs = window.apply(batch.context)
+        context, observed = last_rows(batch.context, batch.context_observed, self.input_size)
+        window = window_scale(context, observed, self.location)
+        inputs = window.apply(context)
         return window, torch.cat([inputs, torch.ones_like(inputs[:, :1])], dim=-1)
 
     def _path(self, weight: Tensor, batch: WindowBatch) -> Tensor:

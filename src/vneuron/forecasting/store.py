@@ -15,11 +15,10 @@ from ..training.checkpoint import load_weights, save_checkpoint
 from ..training.journal import checkpoint_name
 from ..training.run_folder import RunFolder
 from .config import ForecasterConfig
-from .contenders import Contender
+from .contenders import Contender, build_objective
 from .errors import DataError
 from .memory import Memory
 from .model import FittedModel
-from .task import TrajectoryObjective
 
 LISTED_SERIES = 1000
 """More names than that are in `series.parquet` alone."""
@@ -135,7 +134,7 @@ def read_model(
     changes: dict[str, Any] = {"device": device, "seed": seed}
     config = replace(config, **{name: v for name, v in changes.items() if v is not None})
     model = FittedModel.untrained(contender, config, read_memory(run))
-    load_weights(run, checkpoint_name(contender, "best"), TrajectoryObjective(model.network))
+    load_weights(run, checkpoint_name(contender, "best"), build_objective(model.network))
     model.network.to(config.torch_device())
     return model
 
@@ -149,4 +148,4 @@ def write_model(path: Path, model: FittedModel) -> None:
     with RunFolder.create(path) as run:
         write_start(run, model.config, model.memory, {})
         name = checkpoint_name("EVE", "best")
-        save_checkpoint(run, name, TrajectoryObjective(model.network))
+        save_checkpoint(run, name, build_objective(model.network))

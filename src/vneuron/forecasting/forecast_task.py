@@ -1,0 +1,186 @@
+"""What training any forecasting network has in common: windows, held-out scores, units' use."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core import Collect, LocalTerm
+from ..objective import penalties
+from ..training.task import AbstractTask
+from ..vitals.health import health
+from .forecast_network import AbstractForecastNetwork
+from .trajectory import AbstractTrajectory
+from .usefulness import Usefulness
+from .windows import WindowBatch, Windows, evenly_spaced
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVALUATION_BATCH = 2048
+
+
+class AbstractForecastObjective(nn.Module, ABC):
+    """A network, and what its forecasts cost; every objective is in nats per window.
+
+    Args:
+        network: what is trained.
+    """
+
+    def __init__(self, network: AbstractForecastNetwork) -> None:
+        super().__init__()
+        self.collected = Collect(network)
+
+    @property
+    def network(self) -> AbstractForecastNetwork:
+        """What is trained."""
+        network = self.collected.model
+        if not isinstance(network, AbstractForecastNetwork):
+            raise TypeError(
+                f"the objective holds a {type(network).__name__}, not a forecasting network"
+            )
+        return network
+
+    @abstractmethod
+    def nll(
+        self, path: AbstractTrajectory, target: Tensor, observed: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What a forecast costs when `target` comes.
+
+        Args:
+            path: the forecast.
+            target: [batch, H].
+            observed: mask [batch, H]; None where all is observed.
+
+        Returns:
+            Nats per window, [batch], and numbers to log, detached.
+        """
+
+    def forward(
+        self,
+        context: Tensor,
+        target: Tensor,
+        context_observed: Tensor | None = None,
+        target_observed: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[LocalTerm, ...], Tensor, dict[str, Tensor]]:
+        """Nats per window [batch], the units' terms, the controls' penalty, and numbers to log."""
+        path: AbstractTrajectory
+        path, terms = self.collected(context, context_observed)
+        # under mixed precision the network is in bfloat16; likelihoods must not be
+        with torch.autocast(context.device.type, enabled=False):
+            nll, logs = self.nll(path.float(), target, target_observed)
+        penalty = torch.as_tensor(penalties(self.network, terms), dtype=nll.dtype)
+        return nll, terms, penalty.to(nll.device), logs
+
+
+class AbstractForecastTask(AbstractTask):
+    """Training windows, validation windows, and a network between them.
+
+    Args:
+        objective: around the network that is trained.
+        network: that network.
+        score: the held-out score by which checkpoints are chosen: "val_joint_nll" or "val_nll".
+        train: windows to learn from.
+        validation: held-out windows; at least one.
+        use_windows: at most so many of these tell what units are worth.
+    """
+
+    def __init__(
+        self,
+        objective: AbstractForecastObjective,
+        network: AbstractForecastNetwork,
+        score: str,
+        train: Windows,
+        validation: Windows,
+        use_windows: int,
+    ) -> None:
+        self.module = objective
+        self.score = score
+        self.examples = len(train)
+        self._network = network
+        self._train = train
+        self._validation = validation
+        self._use_windows = use_windows
+
+    @abstractmethod
+    def calibrate(self, windows: Windows) -> None:
+        """Set what of the network is chosen on held-out windows and not trained."""
+
+    @abstractmethod
+    def usefulness(self, batch: WindowBatch) -> Usefulness | None:
+        """What each unit is worth on held-out windows; None where that cannot be told."""
+
+    def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, ...]:
+        """Context and target, and their masks where something is missing."""
+        if self._train.starts.device != device:  # once: the series are large, a batch is not
+            self._train = self._train.to(device)
+        batch = self._train.gather(indices.to(device))
+        if batch.context_observed is None or batch.target_observed is None:
+            return batch.context, batch.target
+        return batch.context, batch.target, batch.context_observed, batch.target_observed
+
+    def validate(self, module: nn.Module) -> dict[str, float]:
+        """Held-out scores: NLL in nats per step, MSE in squared training deviations.
+
+        Calibrates the network, and measures what each unit is worth.
+        """
+        windows = self._validation.to(next(module.parameters()).device)
+        self.calibrate(windows)
+        scores = held_out_scores(self._network, windows)
+        self._measure_use(windows)
+        return scores
+
+    def vitals(self) -> pd.DataFrame | None:
+        """Every unit's vitals and verdict as of the last validation; None without units."""
+        units = self._network.units
+        return None if units is None or not units.variational else health(self.module).units
+
+    def _measure_use(self, windows: Windows) -> None:
+        units = self._network.units
+        if units is None or not units.variational:
+            return
+        some = evenly_spaced(len(windows), self._use_windows)
+        found = self.usefulness(windows.gather(some.to(windows.starts.device)))
+        if found is not None:
+            units.statistics.use.copy_(found.use)
+            units.statistics.dynamic_use.copy_(found.dynamic_use)
+            units.statistics.outcome_information.copy_(found.outcome_information)
+            units.statistics.marginal_use.copy_(found.marginal_use)
+            units.statistics.measurements.add_(1)
+
+
+def decayed_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Groups for AdamW in which only matrices are decayed.
+
+    Example:
+        >>> layer = nn.Linear(2, 1)
+        >>> [len(group["params"]) for group in decayed_groups(list(layer.parameters()), 0.01)]
+        [1, 1]
+    """
+    return [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+
+
+def held_out_scores(network: AbstractForecastNetwork, windows: Windows) -> dict[str, float]:
+    """Joint and marginal NLL, both nats per observed step, and mean squared error."""
+    joint, marginal, squared, steps = 0.0, 0.0, 0.0, 0.0
+    for batch in windows.batches(EVALUATION_BATCH):
+        path: AbstractTrajectory = network(batch.context, batch.context_observed)
+        error = (batch.target - path.point()).square()
+        if batch.target_observed is not None:
+            error = error * batch.target_observed
+        joint += float(path.joint_nll(batch.target, batch.target_observed).double().sum())
+        marginal += float(path.marginal_nll(batch.target, batch.target_observed).double().sum())
+        squared += float(error.double().sum())
+        seen = batch.target_observed
+        steps += float(batch.target.numel() if seen is None else seen.sum())
+    return {
+        "val_joint_nll": joint / steps,
+        "val_nll": marginal / steps,
+        "val_mse": squared / steps,
+    }
