@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--beta", type=float, default=0.03)
+    parser.add_argument("--prior-rate", type=float, default=0.005)
     parser.add_argument("--batch-size", type=int, default=200)
     parser.add_argument("--test-steps", type=int, nargs="+", default=[16, 64, 128, 1000])
     parser.add_argument("--test-images", type=int, default=1000)
@@ -58,7 +59,9 @@ def main() -> None:
         "quiet": False,
     }
     if options.model == "poisson":
-        model: IterativePoissonVAE | IterativeGaussianVAE = IterativePoissonVAE(**arguments)
+        model: IterativePoissonVAE | IterativeGaussianVAE = IterativePoissonVAE(
+            **arguments, prior_rate=options.prior_rate
+        )
     else:
         activation = "identity" if options.model == "gaussian" else "rectified"
         model = IterativeGaussianVAE(**arguments, activation=activation)

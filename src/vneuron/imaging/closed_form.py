@@ -40,6 +40,7 @@ _FIRST_NOISE = 1.0
 _FIRST_RATE = 0.08
 _FIRST_NORM = 0.04
 _NO_LEAK = -30.0
+_LARGEST_RESCALE = 1.1
 
 
 class ClosedFormLearner(nn.Module):
@@ -55,7 +56,8 @@ class ClosedFormLearner(nn.Module):
         gram: E[m mᵀ + diag v], [latents, latents].
         cross: E[x mᵀ], [features, latents].
         square: E[x²], [features].
-        prior_sums: what the prior is solved from, [2, latents].
+        prior_sums: what prior and scale are solved from, [2, latents]: E r and E[r (u − u₀)] of
+            Poisson latents, E µ and E[µ² + σ²] of Gaussian ones.
         updates: batches seen, int64.
 
     Raises:
@@ -130,6 +132,8 @@ class ClosedFormLearner(nn.Module):
         self.updates.add_(1)
         if int(self.updates) > self.warm_up:
             self._solve()
+            if isinstance(self.model, IterativePoisson) and self.prior_rate and kl_weight > 0:
+                self._rescale(self.model, kl_weight)
         return state
 
     def _prior_moments(self, state: DescentState, mean: Tensor) -> Tensor:
@@ -137,7 +141,8 @@ class ClosedFormLearner(nn.Module):
             loc, log_scale = state.belief
             second = loc.square() + torch.exp(2.0 * log_scale)
             return torch.stack([loc.mean(0), second.mean(0)])
-        return torch.stack([mean.mean(0), mean.mean(0)])
+        shift = state.belief[0] - self.model.prior_belief(1)[0]
+        return torch.stack([mean.mean(0), (mean * shift).mean(0)])
 
     def _solve(self) -> None:
         decoder = self._decoder
@@ -151,6 +156,26 @@ class ClosedFormLearner(nn.Module):
         residual = self.square - (dictionary * self.cross).sum(1)
         self._set_noise(residual - ridge * dictionary.square().sum(1))
         self._set_prior()
+
+    def _rescale(self, model: IterativePoisson, kl_weight: float) -> None:
+        """Move each latent towards its best scale: more spikes of a smaller atom, or fewer.
+
+        Under r → c r, Φ → Φ/c the mean image stays. The code's noise ½ r W falls as 1/c, and the
+        KL from a fixed r₀ rises by r (u − u₀) per ln c. They balance at c² = ½ r W / β r (u − u₀).
+        Alternating inference and solving would get there too, but creeps.
+        """
+        rate, slope = self.prior_sums
+        noise = rate * model.constants().curvature
+        used = (rate > _LEAST_RATE) & (slope > 0) & (noise > 0)
+        best = torch.where(used, noise / (kl_weight * slope).clamp_min(1e-12), 1.0).sqrt()
+        factor = best.clamp(1.0 / _LARGEST_RESCALE, _LARGEST_RESCALE)
+        self._decoder.dictionary.div_(factor)
+        # E[m mᵀ] goes with c cᵀ, and the variance on its diagonal, which is the rate, with c.
+        self.gram.diagonal().sub_(rate)
+        self.gram.mul_(factor).mul_(factor.unsqueeze(-1))
+        self.cross.mul_(factor)
+        self.prior_sums.mul_(factor)
+        self.gram.diagonal().add_(self.prior_sums[0])
 
     def _set_prior(self) -> None:
         model = self.model

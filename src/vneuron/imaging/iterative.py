@@ -202,7 +202,7 @@ class IterativePoissonVAE(AbstractIterativeVAE):
         latents: K, size of a code.
         steps: T, steps of inference in training.
         beta: weight of the KL. In closed form it multiplies the KL from the learned prior, and 1 is
-            the evidence bound; None is 0.05. Through time it multiplies the KL of each step from
+            the evidence bound; None is 0.1. Through time it multiplies the KL of each step from
             the one before (published values: 8 to 128); None is 1.5 T.
         epochs: passes over the images.
         batch_size: images at a time.
@@ -232,7 +232,7 @@ class IterativePoissonVAE(AbstractIterativeVAE):
         (60, 6, 6)
     """
 
-    CLOSED_FORM_BETA = 0.05
+    CLOSED_FORM_BETA = 0.1
     THROUGH_TIME_BETA_PER_STEP = 1.5
 
     def __init__(
