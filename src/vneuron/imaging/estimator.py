@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -282,10 +283,8 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
         return model
 
     def _config(self) -> dict[str, Any]:
-        from .. import __version__
-
         return {
-            "vneuron": __version__,
+            "vneuron": version("vneuron"),
             "estimator": type(self).__name__,
             "model": json.loads(json.dumps(self.get_params())),
             "data": {"shape": list(self.shape_), "scale": self.scale_},
