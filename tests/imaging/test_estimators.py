@@ -116,6 +116,7 @@ def test_the_score_table_streams(fitted: AbstractImageModel, images: NDArray[np.
     table = fitted.score_table(images[:30], steps=(1, 3))
     expected = [1] if isinstance(fitted, PoissonVAE | GaussianVAE) else [1, 3]
     assert list(table["step"]) == expected
+    assert len(fitted.score_table(images[:30], steps=(2,))) == 1
     assert (table["zeros"] >= 0).all()
     assert (table["zeros"] <= 1).all()
     assert table["r2_pooled"].iloc[-1] <= 1.0

@@ -158,7 +158,9 @@ def score_steps(model: AbstractImageModel, images: Any, steps: Sequence[int]) ->
     if not wanted or wanted[0] < 1:
         raise ValueError(f"steps are {list(steps)}, expected numbers of at least 1.")
     found: dict[int, CodeStatistics] = {}
-    for batch, trajectory in model.trajectories(images, wanted[-1]):
+    last = wanted[-1] if "steps" in model.get_params() else 1
+    wanted = [number for number in wanted if number <= last] or [last]
+    for batch, trajectory in model.trajectories(images, last):
         before: Tensor | None = None
         for number, step in enumerate(trajectory, start=1):
             if number in wanted:
