@@ -16,7 +16,7 @@ from vneuron.forecasting.material import prepare
 
 # The energy score's draws differ between builds of torch; all else follows from the weights.
 GOLDEN = {
-    "EVE": {"mse": 0.2320, "crps": 0.2703, "nll": 0.6733, "joint_nll": 0.4657, "path_crps": 0.2111},
+    "EVE": {"mse": 0.2320, "crps": 0.2703, "nll": 0.6733, "joint_nll": 0.4647, "path_crps": 0.2111},
     "twin": {
         "mse": 0.2317, "crps": 0.2701, "nll": 0.6727, "joint_nll": 0.6464, "path_crps": 0.2161,
     },
