@@ -33,7 +33,10 @@ def main() -> None:
     parser.add_argument("--val-size", type=int)
     parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 3.0, 10.0, 30.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--beta", type=float, default=0.1)
+    parser.add_argument("--beta", type=float, default=1.0)
+    parser.add_argument(
+        "--fixed-scale", action="store_true", help="keep the static head's scales at one"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     panel = read_table(arguments.data, missing="interpolate", duplicates="first").panel
@@ -45,16 +48,19 @@ def main() -> None:
         sizes = {"train_size": arguments.train_size, "val_size": arguments.val_size}
         material = prepare(panel, config, **sizes)
         for rate in arguments.rates:
-            rows.append({"seed": seed, "rate of W": rate, **compare(material, config, rate)})
+            found = compare(material, config, rate, arguments.fixed_scale)
+            rows.append({"seed": seed, "rate of W": rate, **found})
             print(rows[-1], flush=True)
     frame = pd.DataFrame(rows).drop(columns="seed").groupby("rate of W").agg(["mean", "std"])
     print("\nvalidation joint NLL, nats per step")
     print(frame.round(4).to_string())
 
 
-def compare(material: Material, config: ForecasterConfig, rate: float) -> dict[str, float]:
+def compare(
+    material: Material, config: ForecasterConfig, rate: float, fixed_scale: bool
+) -> dict[str, float]:
     units, network = fit("EVE", material, config, rate)
-    static, _ = fit("lowrank", material, config, rate)
+    static, _ = fit("lowrank", material, config, rate, fixed_scale)
     return {
         "units": units,
         "static": static,
@@ -64,9 +70,16 @@ def compare(material: Material, config: ForecasterConfig, rate: float) -> dict[s
 
 
 def fit(
-    contender: Contender, material: Material, config: ForecasterConfig, rate: float
+    contender: Contender,
+    material: Material,
+    config: ForecasterConfig,
+    rate: float,
+    fixed_scale: bool = False,
 ) -> tuple[float, TrajectoryNetwork]:
     network = build_network(contender, config, material.location, material.mask_inputs)
+    assert isinstance(network, TrajectoryNetwork)
+    if fixed_scale and network.static_scale is not None:
+        network.static_scale.requires_grad_(False)
     task = TrajectoryTask(network, material.train, material.validation, loading_rate=rate)
     outcome = Trainer(config.training(quiet=True)).fit(task)
     return outcome.best_score, network.eval()
