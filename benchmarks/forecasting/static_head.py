@@ -17,9 +17,9 @@ from torch import Tensor
 
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import Contender, build_network
+from vneuron.forecasting.data.tables import read_table
 from vneuron.forecasting.material import Material, prepare
-from vneuron.forecasting.network import TrajectoryNetwork
-from vneuron.forecasting.tables import read_table
+from vneuron.forecasting.networks.network import TrajectoryNetwork
 from vneuron.forecasting.task import TrajectoryTask
 from vneuron.training.loop import Trainer
 

@@ -19,10 +19,10 @@ import torch
 
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import Contender
+from vneuron.forecasting.data.tables import read_table
 from vneuron.forecasting.evaluation import evaluate
 from vneuron.forecasting.fitting import train
 from vneuron.forecasting.material import prepare
-from vneuron.forecasting.tables import read_table
 from vneuron.vitals.health import health
 
 

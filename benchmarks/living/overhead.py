@@ -17,7 +17,7 @@ import time
 import torch
 
 import vneuron as vn
-from vneuron.forecasting.network import TrajectoryNetwork
+from vneuron.forecasting.networks.network import TrajectoryNetwork
 from vneuron.forecasting.task import TrajectoryObjective
 
 INPUT, HORIZON, BATCH, STEPS = 336, 96, 256, 5

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from vneuron.forecasting.aggregate import aggregate_columns, block_length
-from vneuron.forecasting.predictive import TrajectoryDistribution
+from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 
 
 def path_of(batch=2, steps=6, df=6.0, loading=True):

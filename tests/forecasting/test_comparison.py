@@ -14,8 +14,8 @@ from vneuron.forecasting.comparison import (
     write_results,
 )
 from vneuron.forecasting.config import ForecasterConfig
+from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.fitting import DivergedError, open_run
-from vneuron.forecasting.frame import Panel
 from vneuron.forecasting.material import prepare
 
 MODELS = ["EVE", "twin", "linear", "lowrank", "repeat_last", "seasonal_naive", "residual"]

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
+from vneuron.forecasting.data.frame import Panel
+from vneuron.forecasting.data.scaling import Scaling
+from vneuron.forecasting.data.split import RowRange
+from vneuron.forecasting.data.windows import flatten, windows_between
 from vneuron.forecasting.evaluation import CHUNK, evaluate
-from vneuron.forecasting.frame import Panel
-from vneuron.forecasting.predictive import TrajectoryDistribution
-from vneuron.forecasting.scaling import Scaling
-from vneuron.forecasting.split import RowRange
-from vneuron.forecasting.windows import flatten, windows_between
+from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 
 L, H = 4, 5
 KEYS = {

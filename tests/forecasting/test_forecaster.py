@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from vneuron.forecasting import DataError, EVEForecaster, NotFittedError
-from vneuron.forecasting.frame import Panel
+from vneuron.forecasting.data.frame import Panel
 
 PREDICTED = [
     "unique_id", "ds", "EVE", "EVE-median", "EVE-lo-80", "EVE-hi-80", "EVE-lo-95", "EVE-hi-95",

@@ -11,7 +11,7 @@ import pytest
 
 from vneuron.forecasting import EVEForecaster
 from vneuron.forecasting.comparison import score_field, train_field
-from vneuron.forecasting.frame import Panel
+from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.material import prepare
 
 # The energy score's draws differ between builds of torch; all else follows from the weights.

@@ -13,8 +13,8 @@ from vneuron.forecasting.intervals import (
     interval_columns,
     uncertainty_columns,
 )
-from vneuron.forecasting.law import StudentLaw, standard_quantile
-from vneuron.forecasting.predictive import TrajectoryDistribution
+from vneuron.forecasting.laws.law import StudentLaw, standard_quantile
+from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 
 
 @given(st.floats(0.001, 0.999), st.floats(2.05, 100))

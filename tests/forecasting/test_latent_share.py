@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import vneuron as vn
-from vneuron.forecasting.frame import Panel
+from vneuron.forecasting.data.frame import Panel
+from vneuron.forecasting.data.scaling import Scaling
+from vneuron.forecasting.data.split import RowRange
+from vneuron.forecasting.data.windows import flatten, windows_between
 from vneuron.forecasting.latent_share import measure_latent_share
-from vneuron.forecasting.network import TrajectoryNetwork
-from vneuron.forecasting.reference import ReferenceNetwork
-from vneuron.forecasting.scaling import Scaling
-from vneuron.forecasting.split import RowRange
-from vneuron.forecasting.windows import flatten, windows_between
+from vneuron.forecasting.networks.network import TrajectoryNetwork
+from vneuron.forecasting.networks.reference import ReferenceNetwork
 
 L, H, HIDDEN = 12, 4, 8
 

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
+from vneuron.forecasting.data.windows import WindowBatch
 from vneuron.forecasting.naive import SeasonalNaive
 from vneuron.forecasting.season import season_length
-from vneuron.forecasting.windows import WindowBatch
 
 
 def batch_of(context):

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 import torch
 
-from vneuron.forecasting.frame import Panel
-from vneuron.forecasting.normalisation import FLOOR
+from vneuron.forecasting.data.frame import Panel
+from vneuron.forecasting.data.scaling import Scaling
+from vneuron.forecasting.data.split import RowRange
+from vneuron.forecasting.data.windows import flatten, windows_between
+from vneuron.forecasting.networks.normalisation import FLOOR
 from vneuron.forecasting.ridge import PENALTIES, SMALLEST_SPREAD, ResidualSpread
-from vneuron.forecasting.scaling import Scaling
-from vneuron.forecasting.split import RowRange
-from vneuron.forecasting.windows import flatten, windows_between
 
 L, H = 5, 3
 

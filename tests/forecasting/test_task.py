@@ -8,7 +8,7 @@ import torch
 import vneuron as vn
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import CONTENDERS, build_network
-from vneuron.forecasting.frame import Panel
+from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.material import prepare
 from vneuron.forecasting.task import GAINS, LOADING_RATE, TrajectoryTask
 

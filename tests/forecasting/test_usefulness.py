@@ -7,8 +7,8 @@ import torch
 
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import build_network
+from vneuron.forecasting.data.windows import WindowBatch
 from vneuron.forecasting.usefulness import measure_usefulness
-from vneuron.forecasting.windows import WindowBatch
 from vneuron.functional.gaussian import SCALE_FLOOR
 
 

@@ -24,7 +24,7 @@ def run(
 ) -> int:
     """Forecast CO₂ at Mauna Loa and El Niño temperatures; train, compare, report."""
     from ..forecasting.config import ForecasterConfig
-    from ..forecasting.frame import Panel
+    from ..forecasting.data.frame import Panel
     from .demo_data import monthly_series
     from .experiment import Experiment
 

@@ -34,7 +34,7 @@ def run(
 ) -> int:
     """Score the run's models on its test rows of DATA; target and scaling are the fit's."""
     from ..forecasting.comparison import read_field, score_field, write_results
-    from ..forecasting.errors import DataError
+    from ..forecasting.data.errors import DataError
     from ..report.page import write_report
     from ..training.run_folder import RunFolder
     from .remembered import read_like

@@ -11,8 +11,8 @@ from .console import Console
 
 if TYPE_CHECKING:
     from ..forecasting.config import ForecasterConfig
-    from ..forecasting.frame import Panel
-    from ..forecasting.split import Size
+    from ..forecasting.data.frame import Panel
+    from ..forecasting.data.split import Size
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from . import options
 from .console import Console, print_json, print_scores
 
 if TYPE_CHECKING:
-    from ..forecasting.tables import Table
+    from ..forecasting.data.tables import Table
 
 
 def run(
@@ -158,7 +158,7 @@ def run(
 ) -> int:
     """Train on DATA, score the test rows beside the baselines, write a run folder and a report."""
     from ..forecasting.config import ForecasterConfig, network_defaults
-    from ..forecasting.tables import read_table
+    from ..forecasting.data.tables import read_table
 
     started = time.monotonic()
     console = Console(quiet=quiet)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..forecasting.config import ForecasterConfig
-    from ..forecasting.tables import Table
+    from ..forecasting.data.tables import Table
 
 
 def read_like(run: Path, data: Path, **given: Any) -> Table:
@@ -18,8 +18,8 @@ def read_like(run: Path, data: Path, **given: Any) -> Table:
         data: the file.
         given: options of the command line, which win where they are not None.
     """
+    from ..forecasting.data.tables import read_table
     from ..forecasting.store import read_config
-    from ..forecasting.tables import read_table
     from ..training.run_folder import RunFolder
 
     folder = RunFolder.open(run)

@@ -1,6 +1,6 @@
 """Forecasts of whole trajectories: frames in, frames out."""
 
-from .errors import DataError, NotFittedError
+from .data.errors import DataError, NotFittedError
 from .forecaster import EVEForecaster
 
 __all__ = ["DataError", "EVEForecaster", "NotFittedError"]

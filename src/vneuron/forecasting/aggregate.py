@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .frequency import parse_frequency
+from .data.frequency import parse_frequency
+from .data.rows import Floats
 from .intervals import array, draw_columns, interval_columns
-from .rows import Floats
-from .trajectory import AbstractTrajectory
+from .laws.trajectory import AbstractTrajectory
 
 Statistic = Literal["sum", "mean", "max", "min", "ramp"]
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from . import frames
 from .config import ForecasterConfig
-from .errors import DataError
+from .data.errors import DataError
+from .data.frame import Panel
+from .data.split import RowRange, Size
+from .data.windows import Windows, flatten, windows_between
 from .fitting import train
-from .frame import Panel
 from .material import prepare
 from .model import FittedModel
-from .split import RowRange, Size
-from .windows import Windows, flatten, windows_between
 
 
 def cross_validate(

@@ -18,10 +18,11 @@ from ..training.run_folder import RunFolder
 from ..vitals.health import Health, health
 from .config import ForecasterConfig
 from .contenders import CONTENDERS, Contender
+from .data.frame import Panel
+from .data.windows import WindowBatch, Windows
 from .evaluation import Evaluation, Forecast, evaluate
 from .fan import fan_rows
 from .fitting import DivergedError, train
-from .frame import Panel
 from .material import Material
 from .memory import Memory
 from .model import FittedModel
@@ -29,7 +30,6 @@ from .naive import SeasonalNaive
 from .ridge import ResidualSpread
 from .season import season_length
 from .store import read_model
-from .windows import WindowBatch, Windows
 
 RESIDUAL = "residual"
 SHOWN_SERIES = 12

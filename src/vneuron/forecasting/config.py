@@ -11,13 +11,13 @@ import torch
 from ..controls import Preset
 from ..training.config import Device, Precision, TrainingConfig
 from ..units.gaussian import ScaleKind
-from .columns import EXOGENOUS
-from .missing import MISSING
-from .network import Likelihood
-from .normalisation import Location
-from .ordering import DUPLICATES
-from .reference.network import Combine
-from .split import check_window
+from .data.columns import EXOGENOUS
+from .data.missing import MISSING
+from .data.ordering import DUPLICATES
+from .data.split import check_window
+from .networks.network import Likelihood
+from .networks.normalisation import Location
+from .networks.reference.network import Combine
 
 NetworkKind: TypeAlias = Literal["trajectory", "reference"]
 PriorKind: TypeAlias = Literal["standard", "learned"]

@@ -11,13 +11,13 @@ from ..core import AbstractPrior, AbstractUnit
 from ..priors import LearnedNormal, StandardNormal
 from ..units import DeterministicUnits, GaussianUnits
 from .config import ForecasterConfig, network_defaults
-from .forecast_network import AbstractForecastNetwork
+from .data.windows import Windows
 from .forecast_task import AbstractForecastObjective, AbstractForecastTask
-from .network import TrajectoryNetwork
-from .normalisation import Location
-from .reference import ReferenceNetwork, ReferenceObjective, ReferenceTask
+from .networks.forecast_network import AbstractForecastNetwork
+from .networks.network import TrajectoryNetwork
+from .networks.normalisation import Location
+from .networks.reference import ReferenceNetwork, ReferenceObjective, ReferenceTask
 from .task import TrajectoryObjective, TrajectoryTask
-from .windows import Windows
 
 Contender: TypeAlias = Literal["EVE", "twin", "linear", "lowrank"]
 

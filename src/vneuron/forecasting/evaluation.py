@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .metrics import MetricAccumulator
-from .path_scores import energy_score, energy_score_point, path_mean
-from .rows import Floats
-from .scaling import Scaling
-from .scores import (
+from .data.rows import Floats
+from .data.scaling import Scaling
+from .data.windows import WindowBatch, Windows
+from .laws.trajectory import AbstractTrajectory
+from .scoring.metrics import MetricAccumulator
+from .scoring.path_scores import energy_score, energy_score_point, path_mean
+from .scoring.scores import (
     absolute_error,
     crps_point,
     squared_error,
 )
-from .trajectory import AbstractTrajectory
-from .windows import WindowBatch, Windows
 
 Forecast = Callable[[WindowBatch], AbstractTrajectory | Tensor]
 """A model as evaluation sees it: windows in, distributions or bare paths [batch, H] out."""

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from .errors import DataError
-from .frame import Panel
+from .data.errors import DataError
+from .data.frame import Panel
+from .data.rows import name_some
 from .frames import NAME
 from .intervals import array, check_levels, interval_columns, uncertainty_columns
 from .model import FittedModel, RawForecast
-from .rows import name_some
 
 
 def one_series(panel: Panel, series: object) -> Panel:

@@ -12,10 +12,10 @@ from ..core import Collect, LocalTerm
 from ..objective import penalties
 from ..training.task import AbstractTask
 from ..vitals.health import health
-from .forecast_network import AbstractForecastNetwork
-from .trajectory import AbstractTrajectory
+from .data.windows import WindowBatch, Windows, evenly_spaced
+from .laws.trajectory import AbstractTrajectory
+from .networks.forecast_network import AbstractForecastNetwork
 from .usefulness import Usefulness
-from .windows import WindowBatch, Windows, evenly_spaced
 
 if TYPE_CHECKING:
     import pandas as pd

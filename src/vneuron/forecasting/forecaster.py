@@ -14,19 +14,19 @@ from . import frames, store
 from .aggregate import Statistic
 from .backtest import cross_validate
 from .config import ForecasterConfig, LocationChoice, NetworkKind, PriorKind, network_defaults
-from .errors import NotFittedError
+from .data.errors import NotFittedError
+from .data.frame import Panel
+from .data.split import Size
 from .evaluation import Evaluation
 from .fan import fan_window, one_series
 from .fitting import open_run, train
-from .frame import Panel
 from .intervals import DEFAULT_LEVELS
 from .latent_share import LatentShare, measure_latent_share
 from .material import prepare
 from .model import FittedModel
-from .network import Likelihood
+from .networks.network import Likelihood
+from .networks.reference.network import Combine
 from .reading import read_frame, read_like_fit
-from .reference.network import Combine
-from .split import Size
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -57,8 +57,7 @@ class EVEForecaster:
             it buys on validation windows; "none" keeps β as it is; "free", "projection" and
             "homeostasis" are the papers' (see `vneuron.attach_preset`).
         scale: units' standard deviation: "input" (depends on the window), "per_unit", "scalar".
-        prior: "learned" (of each unit, so that KL is what it takes from the window and no more)
-            or "standard".
+        prior: "learned" (of each unit: KL is then what it takes from the window), or "standard".
         beta: price of a nat of each unit's KL, against likelihood in nats per window; where a
             control moves it, the price that training starts from.
         likelihood: "student" (heavy tails, ν learned) or "gaussian".

@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 
 from .aggregate import DRAWS, Statistic, aggregate_columns, block_length
-from .frame import Panel
+from .data.frame import Panel
+from .data.rows import Floats
 from .intervals import array, check_levels, interval_columns, uncertainty_columns
 from .model import FittedModel, RawForecast
-from .rows import Floats
 
 NAME = "EVE"
 MOST_DRAWN = 10_000_000

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from .law import AbstractLaw
-from .rows import Floats
-from .trajectory import AbstractTrajectory
+from .data.rows import Floats
+from .laws.law import AbstractLaw
+from .laws.trajectory import AbstractTrajectory
 
 DEFAULT_LEVELS = (80, 95)
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..core import Latent
-from .forecast_network import AbstractForecastNetwork
-from .windows import WindowBatch, Windows, evenly_spaced
+from .data.windows import WindowBatch, Windows, evenly_spaced
+from .networks.forecast_network import AbstractForecastNetwork
 
 MOST_WINDOWS = 2048
 BATCH = 512

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from .config import ForecasterConfig
-from .errors import DataError
-from .frame import Panel
-from .normalisation import Location, choose_location
-from .rows import Ints
-from .scaling import Scaling
-from .split import RowRange, Size, Split
-from .windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
+from .data.errors import DataError
+from .data.frame import Panel
+from .data.rows import Ints
+from .data.scaling import Scaling
+from .data.split import RowRange, Size, Split
+from .data.windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
+from .networks.normalisation import Location, choose_location
 
 LOCATION_WINDOWS = 4096
 

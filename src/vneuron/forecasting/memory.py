@@ -10,12 +10,12 @@ import pandas as pd
 
 from ..training.run_folder import RunFolder
 from .config import ForecasterConfig
-from .frame import Panel
+from .data.frame import Panel
+from .data.rows import Ints
+from .data.scaling import Scaling
+from .data.split import RowRange
 from .material import Material, rows_in_span
-from .normalisation import Location
-from .rows import Ints
-from .scaling import Scaling
-from .split import RowRange
+from .networks.normalisation import Location
 
 NEVER = np.iinfo(np.int64).max
 

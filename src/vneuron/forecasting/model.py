@@ -13,16 +13,16 @@ from torch import Tensor
 from ..core import muted
 from .config import ForecasterConfig
 from .contenders import Contender, build_network
-from .errors import DataError
+from .data.errors import DataError
+from .data.frame import Panel
+from .data.rows import Ints
+from .data.scaling import Scaling
+from .data.windows import WindowBatch, Windows, flatten, last_windows, windows_between
 from .evaluation import Evaluation, evaluate
-from .forecast_network import AbstractForecastNetwork
-from .frame import Panel
+from .laws.trajectory import AbstractTrajectory
 from .memory import Memory
+from .networks.forecast_network import AbstractForecastNetwork
 from .novelty import novelty
-from .rows import Ints
-from .scaling import Scaling
-from .trajectory import AbstractTrajectory
-from .windows import WindowBatch, Windows, flatten, last_windows, windows_between
 
 PREDICTION_BATCH = 1024
 

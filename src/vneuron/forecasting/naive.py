@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .windows import WindowBatch
+from .data.windows import WindowBatch
 
 
 class SeasonalNaive:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .config import ForecasterConfig
-from .errors import DataError
-from .frame import Panel
+from .data.errors import DataError
+from .data.frame import Panel
 
 
 def read_frame(df: object, config: ForecasterConfig, freq: str | int | None = None) -> Panel:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .forecast_network import last_rows
-from .normalisation import Location, WindowScale, window_scale
-from .predictive import TrajectoryDistribution
-from .windows import WindowBatch, Windows
+from .data.windows import WindowBatch, Windows
+from .laws.predictive import TrajectoryDistribution
+from .networks.forecast_network import last_rows
+from .networks.normalisation import Location, WindowScale, window_scale
 
 BATCH = 4096
 SMALLEST_SPREAD = 1e-3

@@ -16,7 +16,7 @@ from ..training.journal import checkpoint_name
 from ..training.run_folder import RunFolder
 from .config import ForecasterConfig
 from .contenders import Contender, build_objective
-from .errors import DataError
+from .data.errors import DataError
 from .memory import Memory
 from .model import FittedModel
 

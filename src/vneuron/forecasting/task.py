@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .data.windows import WindowBatch, Windows
 from .forecast_task import (
     EVALUATION_BATCH,
     AbstractForecastObjective,
     AbstractForecastTask,
     decayed_groups,
 )
-from .network import TrajectoryNetwork
-from .predictive import TrajectoryDistribution
-from .trajectory import AbstractTrajectory
+from .laws.predictive import TrajectoryDistribution
+from .laws.trajectory import AbstractTrajectory
+from .networks.network import TrajectoryNetwork
 from .usefulness import Usefulness, measure_usefulness
-from .windows import WindowBatch, Windows
 
 USE_WINDOWS = 1024
 LOADING_RATE = 20.0

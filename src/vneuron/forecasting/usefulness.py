@@ -17,8 +17,8 @@ from ..functional.gaussian import information_rate
 from ..functional.leave_one_out import LeaveOneOut
 from ..functional.low_rank import Whitened, whiten
 from ..functional.student import joint_nll
-from .network import TrajectoryNetwork
-from .windows import WindowBatch
+from .data.windows import WindowBatch
+from .networks.network import TrajectoryNetwork
 
 SMALLEST_RATE = 1e-3
 """Nats; keeps the price of a nat finite for a unit that takes none."""

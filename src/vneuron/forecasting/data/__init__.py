@@ -1,0 +1,1 @@
+"""Frames and files in, windows out: reading, checking, splitting, scaling, gathering."""

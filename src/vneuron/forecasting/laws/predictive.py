@@ -1,0 +1,225 @@
+r"""The predictive distribution of whole trajectories: multivariate t with a low-rank correlation.
+
+.. math:: y = m + \sqrt{\nu/g}\; D\, n^{-1/2} (W S \varepsilon_z + \varepsilon),
+          \qquad g \sim \chi^2_\nu, \quad D = \mathrm{diag}(\tau)
+
+Each step is exactly t_ν(m_h, τ_h); the scale matrix of the path is D C D with C the
+correlation of `vneuron.functional.low_rank`. Every linear functional of a path (a sum, a
+mean, a difference) is again a t with the same ν, in closed form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ...functional.low_rank import Whitened, diagonal, whiten
+from ...functional.student import joint_nll, marginal_nll
+from ..scoring.scores import as_float64
+from .law import StudentLaw
+from .trajectory import AbstractTrajectory, at_least_single, mixing
+
+
+@dataclass(frozen=True)
+class TrajectoryDistribution(AbstractTrajectory):
+    """A multivariate t for each window of a batch.
+
+    Attributes:
+        loc: m, mean and median of each step, [batch, H].
+        scale: τ, the scale of each step's t (its standard deviation is τ √(ν/(ν-2))), [batch, H].
+        df: ν, a scalar tensor above 2; None is the Gaussian.
+        loading: W, [H, M]; None where steps are independent given g.
+        unit_scale: s, a standard deviation, [batch, M], or [M] where it does not depend on the
+            window; None with `loading`.
+
+    Example:
+        >>> path = TrajectoryDistribution(torch.zeros(1, 4), torch.ones(1, 4), None)
+        >>> loc, scale = path.linear(torch.full((4,), 0.25))
+        >>> loc.item(), scale.item()
+        (0.0, 0.5)
+    """
+
+    loc: Tensor
+    scale: Tensor
+    df: Tensor | None
+    loading: Tensor | None = None
+    unit_scale: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.loc.shape[0]
+
+    @property
+    def horizon(self) -> int:
+        """H."""
+        return self.loc.shape[1]
+
+    def point(self) -> Tensor:
+        """m, mean and median, [batch, H]."""
+        return self.loc
+
+    def residual(self, target: Tensor) -> Tensor:
+        """Standardised residual r = (y − m) / τ, [batch, H]."""
+        return (target - self.loc) / self.scale
+
+    def marginal_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Negative log density of each step by itself.
+
+        Args:
+            target: y, [batch, H].
+            observed: mask [batch, H]; steps that are not observed count 0.
+
+        Returns:
+            Nats per step, [batch, H].
+        """
+        nll = marginal_nll(self.residual(target), self.scale.log(), self.df)
+        return nll if observed is None else torch.where(observed, nll, torch.zeros_like(nll))
+
+    def joint_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Negative log density of the path, over its observed steps.
+
+        Args:
+            target: y, [batch, H].
+            observed: mask [batch, H]; None where every step is.
+
+        Returns:
+            Nats per window, [batch].
+        """
+        residual, log_scale = self.residual(target), self.scale.log()
+        if observed is None:
+            steps = residual.new_full((), self.horizon)
+        else:
+            zero = torch.zeros_like(residual)
+            residual = torch.where(observed, residual, zero)
+            log_scale = torch.where(observed, log_scale, zero)
+            steps = observed.sum(-1).to(residual.dtype)
+        quadratic, logdet = self.whiten(residual, observed)
+        return joint_nll(quadratic, 0.5 * logdet + log_scale.sum(-1), steps, self.df)
+
+    def whiten(self, residual: Tensor, observed: Tensor | None = None) -> Whitened:
+        """Quadratic form r' C⁻¹ r and ln det C, each [batch]; C = I where there is no loading."""
+        if self.loading is None or self.unit_scale is None:
+            quadratic = residual.square().sum(-1)
+            return Whitened(quadratic, torch.zeros_like(quadratic))
+        return whiten(residual, self.loading, self.unit_scale, observed)
+
+    def with_fixed_margins(self) -> TrajectoryDistribution:
+        """The same with m, τ and ν cut off from the gradient.
+
+        Trained through this, dependence cannot cost any single step's score.
+        """
+        df = None if self.df is None else self.df.detach()
+        return replace(self, loc=self.loc.detach(), scale=self.scale.detach(), df=df)
+
+    def float(self) -> TrajectoryDistribution:
+        """The same in single precision or better."""
+        return replace(
+            self,
+            loc=at_least_single(self.loc),
+            scale=at_least_single(self.scale),
+            unit_scale=None if self.unit_scale is None else at_least_single(self.unit_scale),
+        )
+
+    def sd(self) -> Tensor:
+        """Standard deviation of each step, [batch, H]."""
+        return self.scale if self.df is None else self.scale * (self.df / (self.df - 2.0)).sqrt()
+
+    def unit_share(self) -> Tensor:
+        """Share of each step's variance that the units carry, (W S² W')_hh / n_h, [batch, H]."""
+        if self.loading is None or self.unit_scale is None:
+            return torch.zeros_like(self.scale)
+        return (1.0 - diagonal(self.loading, self.unit_scale).reciprocal()).expand_as(self.scale)
+
+    def steps(self) -> StudentLaw:
+        """t_ν(m, τ) at each step, [batch, H]."""
+        return self._law(self.loc, self.scale)
+
+    def functional(self, weights: Tensor) -> StudentLaw:
+        """Weighted sums of the path, exactly t_ν: see `linear`."""
+        return self._law(*self.linear(weights))
+
+    def without_latent(self) -> TrajectoryDistribution:
+        """The same margins, exactly, with steps that only g ties together."""
+        return replace(self, loading=None, unit_scale=None)
+
+    def linear(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Law of a weighted sum of the path, exactly t_ν.
+
+        .. math:: w^\top y \sim t_\nu\bigl(w^\top m,\ (w^\top D C D w)^{1/2}\bigr)
+
+        Args:
+            weights: w, [H] for one functional, [H, F] for several.
+
+        Returns:
+            Location and scale, each [batch] or [batch, F].
+        """
+        columns = weights.reshape(self.horizon, -1).to(self.loc)
+        own = self.scale
+        variance = torch.zeros(len(self), columns.shape[1], dtype=own.dtype, device=own.device)
+        if self.loading is not None and self.unit_scale is not None:
+            own = self.scale / diagonal(self.loading, self.unit_scale).sqrt()
+            for column in range(columns.shape[1]):
+                shared = (own * columns[:, column]) @ self.loading * self.unit_scale
+                variance[:, column] = shared.square().sum(-1)
+        scale = (variance + own.square() @ columns.square()).sqrt()
+        shape = (len(self), *weights.shape[1:])
+        return (self.loc @ columns).reshape(shape), scale.reshape(shape)
+
+    def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
+        """Joint paths.
+
+        Args:
+            draws: S, paths per window.
+            generator: source of randomness on this device; None is torch's own.
+
+        Returns:
+            [batch, S, H].
+        """
+        path = self._normal(draws, self.horizon, generator)
+        if self.loading is not None and self.unit_scale is not None:
+            units = self._normal(draws, self.loading.shape[1], generator)
+            scale = self.unit_scale.expand(len(self), -1)[:, None]
+            n = diagonal(self.loading, self.unit_scale).expand_as(self.scale)[:, None]
+            path = ((units * scale) @ self.loading.T + path) / n.sqrt()
+        if self.df is not None:
+            path = path / mixing(len(self), draws, self.df, generator).sqrt()
+        return self.loc[:, None] + self.scale[:, None] * path
+
+    def rescale(self, mean: Tensor, sd: Tensor) -> TrajectoryDistribution:
+        """The law of mean + sd · y, in double precision.
+
+        Args:
+            mean: [batch], in the data's unit.
+            sd: [batch], positive.
+        """
+        mean, sd = mean.double()[:, None], sd.double()[:, None]
+        return TrajectoryDistribution(
+            loc=self.loc.double() * sd + mean,
+            scale=self.scale.double() * sd,
+            df=None if self.df is None else self.df.double(),
+            loading=None if self.loading is None else self.loading.double(),
+            unit_scale=None if self.unit_scale is None else self.unit_scale.double(),
+        )
+
+    def to(self, device: torch.device | str) -> TrajectoryDistribution:
+        """The same on another device."""
+        return TrajectoryDistribution(
+            loc=self.loc.to(device),
+            scale=self.scale.to(device),
+            df=None if self.df is None else self.df.to(device),
+            loading=None if self.loading is None else self.loading.to(device),
+            unit_scale=None if self.unit_scale is None else self.unit_scale.to(device),
+        )
+
+    def _normal(self, draws: int, size: int, generator: torch.Generator | None) -> Tensor:
+        return torch.randn(
+            (len(self), draws, size),
+            generator=generator,
+            dtype=self.loc.dtype,
+            device=self.loc.device,
+        )
+
+    def _law(self, loc: Tensor, scale: Tensor) -> StudentLaw:
+        df = None if self.df is None else self.df.item()
+        return StudentLaw(as_float64(loc), as_float64(scale), df)

@@ -1,0 +1,1 @@
+"""Windows in, laws of trajectories out."""

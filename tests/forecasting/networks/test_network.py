@@ -1,0 +1,242 @@
+"""The trajectory network: which loss reaches what, and what each contender is made of."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vneuron as vn
+from vneuron.forecasting.config import ForecasterConfig
+from vneuron.forecasting.contenders import CONTENDERS, build_network
+from vneuron.forecasting.networks.network import MINIMUM_DF, TrajectoryNetwork, cosine_loading
+from vneuron.forecasting.task import TrajectoryObjective
+
+CONFIG = ForecasterConfig(horizon=4, input_size=6, units=3, hidden=8, dropout=0.0)
+
+
+def network_of(contender="EVE", mask=False, **changes):
+    config = ForecasterConfig(**{**CONFIG.as_dict(), **changes})
+    network = build_network(contender, config, "mean", mask)
+    torch.manual_seed(1)
+    with torch.no_grad():  # away from the zeros that they start at
+        for name, parameter in network.named_parameters():
+            if name != "raw_df":
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+def reached(network, loss):
+    """Names of the parameters that a loss moves."""
+    network.zero_grad(set_to_none=True)
+    loss.backward()
+    return {
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None and bool((parameter.grad != 0).any())
+    }
+
+
+MEAN = {"mean_path.weight", "mean_path.bias"}
+SPREAD = {"features.0.weight", "features.0.bias", "spread.weight", "spread.bias", "raw_df"}
+UNIT_MEANS = {"units.loc.weight", "units.loc.bias", "mean_reader"}
+DEPENDENCE = {"loading", "units.raw_scale", "units.scale_weight"}
+
+
+def test_marginal_and_joint_terms_each_reach_their_own():
+    network, x, y = network_of(), torch.randn(16, 6), torch.randn(16, 4)
+    path = network(x)
+    assert reached(network, path.marginal_nll(y).sum()) == MEAN | SPREAD | UNIT_MEANS
+    path = network(x)
+    assert reached(network, path.with_fixed_margins().joint_nll(y).sum()) == DEPENDENCE
+    path = network(x)
+    assert reached(network, path.joint_nll(y).sum()) == MEAN | SPREAD | UNIT_MEANS | DEPENDENCE
+
+
+def test_the_kl_reaches_the_units_and_not_the_shared_features():
+    network, x = network_of(), torch.randn(16, 6)
+    _, terms = vn.Collect(network)(x)
+    expected = {name for name, _ in network.named_parameters() if name.startswith("units.")}
+    assert reached(network, terms[0].kl.sum()) == expected
+
+
+def test_the_objective_is_the_sum_of_its_three_parts():
+    network, x, y = network_of(beta=0.7), torch.randn(16, 6), torch.randn(16, 4)
+    nll, terms, penalty, logs = TrajectoryObjective(network)(x, y)
+    path = network(x)
+    torch.testing.assert_close(nll, path.marginal_nll(y).sum(-1) + path.joint_nll(y))
+    assert float(penalty) == 0.0
+    torch.testing.assert_close(logs["nll"], path.marginal_nll(y).mean())
+    torch.testing.assert_close(logs["joint_nll"], path.joint_nll(y).mean() / 4)
+    loss = vn.free_energy(nll, terms, penalty)
+    torch.testing.assert_close(loss, (nll + 0.7 * terms[0].kl.sum(-1)).mean())
+
+
+def test_all_of_the_objective_together_reaches_every_parameter():
+    for contender in CONTENDERS:
+        network = network_of(contender)
+        nll, terms, *_ = TrajectoryObjective(network)(torch.randn(16, 6), torch.randn(16, 4))
+        everything = {name for name, _ in network.named_parameters()}
+        assert reached(network, vn.free_energy(nll, terms)) == everything, contender
+
+
+@pytest.mark.parametrize("contender", CONTENDERS)
+def test_what_each_contender_is(contender):
+    network = network_of(contender)
+    path, terms = vn.Collect(network)(torch.randn(5, 6))
+    dependent = contender in ("EVE", "lowrank")
+    assert (path.loading is not None) == dependent
+    assert len(terms) == (contender in ("EVE", "twin"))
+    y = torch.randn(5, 4)
+    independent = path.whiten(path.residual(y)).logdet.abs().max() < 1e-6
+    assert independent == (not dependent)
+    if contender == "EVE":
+        assert path.unit_scale.shape == (5, 3)
+    if contender == "lowrank":
+        assert path.loading.shape == (4, 3)
+        assert path.unit_scale.shape == (3,)
+    if contender == "twin":
+        assert bool((terms[0].kl == 0).all())
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_k_latents_a_unit_are_k_columns(k):
+    path, terms = vn.Collect(network_of(latent_dim=k))(torch.randn(5, 6))
+    assert path.loading.shape == (4, 3 * k)
+    assert path.unit_scale.shape == (5, 3 * k)
+    torch.testing.assert_close(path.unit_scale, terms[0].scale.flatten(1))
+    assert network_of("lowrank", latent_dim=k).loading.shape == (4, 3 * k)
+
+
+def test_the_same_seed_builds_the_same_network_whatever_was_drawn_before():
+    first = build_network("EVE", CONFIG, "mean", False).state_dict()
+    torch.rand(7)
+    second = build_network("EVE", CONFIG, "mean", False).state_dict()
+    assert all(torch.equal(first[name].nan_to_num(), second[name].nan_to_num()) for name in first)
+    before = torch.random.get_rng_state()
+    build_network("twin", CONFIG, "mean", False)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@given(st.floats(-100, 100), st.floats(0.1, 100))
+def test_a_series_in_another_unit_has_the_same_forecast_in_that_unit(shift, factor):
+    """Window by window: location and scale go through (up to the floor under the scale)."""
+    network = network_of().double().eval()
+    x = torch.randn(4, 6, dtype=torch.float64) * 10
+    y = torch.randn(4, 4, dtype=torch.float64)
+    plain, moved = network(x), network(x * factor + shift)
+    torch.testing.assert_close(moved.loc, plain.loc * factor + shift, rtol=1e-3, atol=1e-3 * factor)
+    torch.testing.assert_close(moved.scale, plain.scale * factor, rtol=1e-3, atol=0)
+    one = plain.marginal_nll(plain.loc + y)
+    other = moved.marginal_nll(moved.loc + y * factor)
+    torch.testing.assert_close(other, one + torch.tensor(factor).log(), rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_what_was_not_observed_does_not_matter(mask):
+    network = network_of(mask=mask).eval()
+    x, observed = torch.randn(5, 6), torch.ones(5, 6, dtype=torch.bool)
+    observed[:, 2], observed[3, :5] = False, False
+    target, seen = torch.randn(5, 4), torch.ones(5, 4, dtype=torch.bool)
+    seen[0, 1], seen[2] = False, False
+    objective = TrajectoryObjective(network)
+    nll = objective(x, target, observed, seen)[0]
+    changed = target.masked_fill(~seen, 1e3)
+    torch.testing.assert_close(objective(x, changed, observed, seen)[0], nll)
+    # Values that stand for missing ones are seen by the mean path, but do not set the scale.
+    reading = network.read(x, observed).window
+    other = network.read(x.masked_fill(~observed, 50.0), observed).window
+    torch.testing.assert_close(reading, other)
+    assert nll[2].item() == 0.0
+
+
+def test_a_network_that_is_told_of_the_mask_reads_it():
+    network = network_of(mask=True).eval()
+    x, observed = torch.randn(5, 6), torch.ones(5, 6, dtype=torch.bool)
+    torch.testing.assert_close(network(x).scale, network(x, observed).scale)
+    observed[:, 3] = False
+    assert not torch.allclose(network(x).scale, network(x, observed).scale)
+
+
+def test_training_with_a_mask_gives_finite_gradients():
+    network = network_of(mask=True)
+    observed, seen = torch.rand(8, 6) > 0.3, torch.rand(8, 4) > 0.5
+    observed[:, 0] = True
+    nll, terms, *_ = TrajectoryObjective(network)(
+        torch.randn(8, 6), torch.randn(8, 4), observed, seen
+    )
+    vn.free_energy(nll, terms).backward()
+    assert all(bool(p.grad.isfinite().all()) for p in network.parameters())
+
+
+def test_forecasts_draw_nothing_of_the_units():
+    """µ and s are read in closed form: two forecasts of a window are one."""
+    network = network_of().eval()
+    x = torch.randn(3, 6)
+    first, second = network(x), network(x)
+    assert torch.equal(first.loc, second.loc)
+    assert torch.equal(first.unit_scale, second.unit_scale)
+
+
+def test_the_gain_scales_what_units_add_in_evaluation_only():
+    network, x = network_of(), torch.randn(3, 6)
+    network.mean_gain.fill_(0.25)
+    reading = network.read(x)
+    shift = reading.window.scale * network.mean_shift(reading.latent)
+    base = reading.window.location + reading.window.scale * reading.mean_path
+    torch.testing.assert_close(network.train()(x).loc, base + shift)
+    torch.testing.assert_close(network.eval()(x).loc, base + 0.25 * shift)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e9, 1e15])
+def test_inputs_of_any_size_give_finite_scores(size):
+    network = network_of()
+    path = network(torch.randn(3, 6) * size)
+    assert bool(path.loc.isfinite().all())
+    assert bool((path.scale > 0).all())
+    nll = path.marginal_nll(torch.zeros(3, 4)).sum(-1) + path.joint_nll(torch.zeros(3, 4))
+    nll.sum().backward()
+    assert bool(nll.isfinite().all())
+    assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in network.parameters())
+
+
+@pytest.mark.parametrize("location", ["mean", "last"])
+def test_at_the_start_it_repeats_the_windows_location(location):
+    network = TrajectoryNetwork(6, 4, hidden=8, location=location)
+    x = torch.randn(3, 6)
+    expected = x.mean(-1) if location == "mean" else x[:, -1]
+    torch.testing.assert_close(network(x).loc, expected[:, None].expand(3, 4))
+
+
+def test_horizon_and_context_of_one():
+    network = TrajectoryNetwork(1, 1, units=vn.GaussianUnits(8, 2), hidden=8)
+    path = network(torch.randn(3, 1))
+    torch.testing.assert_close(path.joint_nll(path.loc + 1), path.marginal_nll(path.loc + 1)[:, 0])
+
+
+def test_degrees_of_freedom_stay_where_a_variance_exists():
+    network = TrajectoryNetwork(6, 4, hidden=8)
+    with torch.no_grad():
+        network.raw_df.fill_(-1e4)
+    assert float(network.df().detach()) == pytest.approx(MINIMUM_DF)
+    assert TrajectoryNetwork(6, 4, hidden=8, likelihood="gaussian").df() is None
+
+
+def test_the_first_loadings_are_orthogonal_cosines():
+    loading = cosine_loading(16, 5, amplitude=1.0).double()
+    weights = torch.arange(1, 6).double()
+    gram = (loading * weights).T @ (loading * weights)
+    expected = torch.diag(torch.tensor([16.0, 8, 8, 8, 8]).double())
+    torch.testing.assert_close(gram, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"likelihood": "cauchy"}, "likelihood is 'cauchy'"),
+        ({"units": vn.GaussianUnits(8, 2), "static_rank": 2}, "static_rank is 2 beside units"),
+        ({"units": vn.GaussianUnits(5, 2)}, "the units take 5 features, expected 8"),
+    ],
+)
+def test_wrong_arguments(options, message):
+    with pytest.raises(ValueError, match=message):
+        TrajectoryNetwork(6, 4, hidden=8, **options)
