@@ -115,6 +115,8 @@ def test_all_sections_and_places_are_there(page):
         "vital-alive",
         "map-kl",
         "map-use",
+        "map-energy",
+        "map-beta",
         "loss",
         "val-joint-nll",
     }

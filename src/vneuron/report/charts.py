@@ -75,7 +75,8 @@ def _units(vitals: pd.DataFrame | None) -> dict[str, go.Figure]:
     }
     # Of several layers the map shows the first; the table below has all.
     first = vitals[vitals["layer"] == vitals["layer"].iloc[0]]
-    for column, title in (("kl", "KL, nats"), ("use", "use, nats")):
+    maps = {"kl": "KL, nats", "use": "use, nats", "energy": "µ²", "beta": "β"}
+    for column, title in maps.items():
         if first[column].notna().any():
             figures[f"map-{column}"] = unit_heat_map(first, column, title=title)
     return figures
