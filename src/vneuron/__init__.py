@@ -1,64 +1,59 @@
 """Distributional units for PyTorch: a unit infers q(z | h), draws z, and records its local KL."""
 
+from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from .controls import (
-    Allocation,
-    BandCalibration,
-    EnergyBand,
-    Homeostasis,
-    KLBudget,
-    Projection,
-    ScaleGuard,
-    ShareBalance,
-    attach_preset,
-    control_step,
-    prepare_controls,
-    prune,
-    rescale,
-)
-from .core import (
-    AbstractControl,
-    AbstractDynamicPrior,
-    AbstractPrior,
-    AbstractScaleControl,
-    AbstractUnit,
-    AdjustableUnit,
-    Collect,
-    Info,
-    Latent,
-    LocalTerm,
-    PriorContext,
-    Reader,
-    Span,
-    UnitStatistics,
-    deterministic,
-    muted,
-    record,
-)
-from .objective import free_energy, penalties
-from .priors import AutoregressiveNormal, LearnedNormal, MacroNormal, StandardNormal
-from .units import (
-    DeterministicUnits,
-    EachPosition,
-    GaussianUnits,
-    LocalUnits,
-    PoissonUnits,
-)
-from .vitals import (
-    Health,
-    Thresholds,
-    Verdict,
-    categorical_information,
-    conditional_variance,
-    draw_outputs,
-    gaussian_information,
-    health,
-    measure_use,
-)
-
 if TYPE_CHECKING:
+    from .controls import (
+        Allocation,
+        BandCalibration,
+        EnergyBand,
+        Homeostasis,
+        KLBudget,
+        Projection,
+        ScaleGuard,
+        ShareBalance,
+        attach_preset,
+        control_step,
+        prepare_controls,
+        prune,
+        rescale,
+    )
+    from .core import (
+        AbstractControl,
+        AbstractDynamicPrior,
+        AbstractPrior,
+        AbstractScaleControl,
+        AbstractUnit,
+        AdjustableUnit,
+        Collect,
+        Info,
+        Latent,
+        LocalTerm,
+        PriorContext,
+        Reader,
+        Span,
+        UnitStatistics,
+        deterministic,
+        muted,
+        record,
+    )
     from .forecasting import EVEForecaster
+    from .objective import free_energy, penalties
+    from .priors import AutoregressiveNormal, LearnedNormal, MacroNormal, StandardNormal
+    from .units import DeterministicUnits, EachPosition, GaussianUnits, LocalUnits, PoissonUnits
+    from .vitals import (
+        Health,
+        Thresholds,
+        Verdict,
+        categorical_information,
+        conditional_variance,
+        draw_outputs,
+        gaussian_information,
+        health,
+        measure_use,
+    )
 
 __all__ = [
     "AbstractControl",
@@ -115,18 +110,84 @@ __all__ = [
     "rescale",
 ]
 
+# Where each name lives. Nothing is imported before it is asked for: `vneuron --help` needs no
+# torch, and who wants the layers alone does not pay for the forecaster's imports (pandas and more).
+_ROOMS = {
+    "controls": (
+        "Allocation",
+        "BandCalibration",
+        "EnergyBand",
+        "Homeostasis",
+        "KLBudget",
+        "Projection",
+        "ScaleGuard",
+        "ShareBalance",
+        "attach_preset",
+        "control_step",
+        "prepare_controls",
+        "prune",
+        "rescale",
+    ),
+    "core": (
+        "AbstractControl",
+        "AbstractDynamicPrior",
+        "AbstractPrior",
+        "AbstractScaleControl",
+        "AbstractUnit",
+        "AdjustableUnit",
+        "Collect",
+        "Info",
+        "Latent",
+        "LocalTerm",
+        "PriorContext",
+        "Reader",
+        "Span",
+        "UnitStatistics",
+        "deterministic",
+        "muted",
+        "record",
+    ),
+    "forecasting": ("EVEForecaster",),
+    "objective": (
+        "free_energy",
+        "penalties",
+    ),
+    "priors": (
+        "AutoregressiveNormal",
+        "LearnedNormal",
+        "MacroNormal",
+        "StandardNormal",
+    ),
+    "units": (
+        "DeterministicUnits",
+        "EachPosition",
+        "GaussianUnits",
+        "LocalUnits",
+        "PoissonUnits",
+    ),
+    "vitals": (
+        "Health",
+        "Thresholds",
+        "Verdict",
+        "categorical_information",
+        "conditional_variance",
+        "draw_outputs",
+        "gaussian_information",
+        "health",
+        "measure_use",
+    ),
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
 
 def __getattr__(name: str) -> Any:
-    # Whoever wants the layers alone does not pay for the forecaster's imports (pandas and more).
-    if name == "EVEForecaster":
-        from .forecasting import EVEForecaster
-
-        return EVEForecaster
     if name == "__version__":
-        from importlib.metadata import version
-
         return version("vneuron")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
