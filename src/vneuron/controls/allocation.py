@@ -9,7 +9,7 @@ from ..core import AbstractControl, AbstractUnit, Info, LocalTerm, UnitStatistic
 
 STEP = 1.1
 """Largest change of ln β at one measurement: a factor of three, so that eight measurements span
-the range from where information is nearly free to where no unit keeps any."""
+the range from where information is nearly free to where it is dear."""
 
 
 class Allocation(AbstractControl):
@@ -33,7 +33,9 @@ class Allocation(AbstractControl):
         units: number of units.
         worth: held-out nats that a nat of rate must buy.
         beta_min: smallest β.
-        beta_max: largest β.
+        beta_max: largest β. At 2 units that do not pay keep a third of a nat between them; at 10
+            they let go of that too, but the pull on the rest costs .002 nats per step (Exchange
+            validation, static head −1.661: −1.661 at 2, −1.658 at 10).
 
     Attributes:
         change: what the last update adds to ln β, [units].
@@ -60,7 +62,7 @@ class Allocation(AbstractControl):
     seen: Tensor
 
     def __init__(
-        self, units: int, worth: float = 0.2, beta_min: float = 1e-4, beta_max: float = 10.0
+        self, units: int, worth: float = 0.2, beta_min: float = 1e-4, beta_max: float = 2.0
     ) -> None:
         super().__init__()
         if not worth > 0.0:
