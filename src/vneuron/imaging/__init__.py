@@ -3,10 +3,12 @@
 from .amortised import GaussianVAE, PoissonVAE
 from .estimator import AbstractImageModel, CodeStep
 from .images import ImageError, load_images
-from .iterative import IterativeGaussianVAE, IterativePoissonVAE
+from .iterative_gaussian import IterativeGaussianVAE
+from .iterative_poisson import IterativePoissonVAE
 from .loading import load_model
 from .patches import cut_patches, whiten
-from .point import PredictiveCoding, SparseCoding
+from .predictive_coding import PredictiveCoding
+from .sparse_coding import SparseCoding
 
 __all__ = [
     "AbstractImageModel",

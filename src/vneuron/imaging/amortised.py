@@ -2,161 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import partial
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import ClassVar, get_args
 
-import torch
 from torch import Tensor, nn
 
-from ..core import Collect, deterministic
-from ..functional.rectified import rectified_moments
-from ..functional.soft_clamp import soft_clamp
+from ..core import deterministic
 from ..inference import Activation
-from ..training.loop import Trainer, TrainingConfig
 from ..training.run_folder import RunFolder
-from ..training.task import StepOutput
 from ..units import GaussianUnits, PoissonUnits
-from .annealing import ramp
+from .amortised_network import AmortisedLoss, AmortisedNetwork
 from .decoders import DecoderKind, build_decoder
+from .encoders import EncoderKind, build_encoder
 from .estimator import AbstractImageModel, CodeStep
-from .through_time import ImageTask
+from .learning import learn_by_gradient, update_count
 
-__all__ = ["EncoderKind", "GaussianVAE", "PoissonVAE"]
+__all__ = ["GaussianVAE", "PoissonVAE"]
 
-EncoderKind: TypeAlias = Literal["linear", "mlp", "conv"]
-
-_HIDDEN = 512
-_CHANNELS = 32
 _FIRST_RATE = 0.1
-_WARMEST, _COLDEST = 1.0, 0.05
-_LOG_SIGMA_BOUND = 3.45
-
-
-def build_encoder(kind: EncoderKind, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
-    """Features of an image, and how many they are; the units' own linear map comes after.
-
-    Args:
-        kind: "linear" (none but that map), "mlp" (one hidden layer), "conv" (two convolutions).
-        shape: of one image.
-
-    Raises:
-        ValueError: if the kind is unknown, or the shape is not that of an image for "conv".
-
-    Example:
-        >>> build_encoder("linear", (10, 10))[1]
-        100
-    """
-    features = math.prod(shape)
-    if kind not in get_args(EncoderKind):
-        raise ValueError(f"encoder is {kind!r}, expected one of {get_args(EncoderKind)}.")
-    if kind == "linear":
-        return nn.Identity(), features
-    if kind == "mlp":
-        return nn.Sequential(nn.Linear(features, _HIDDEN), nn.SiLU()), _HIDDEN
-    if len(shape) != 2:
-        raise ValueError(
-            f"encoder is 'conv' and an image has shape {shape}, expected (h, w): pass images as "
-            "[n, h, w]."
-        )
-    body = nn.Sequential(
-        nn.Unflatten(1, (1, *shape)),
-        nn.Conv2d(1, _CHANNELS, 3, stride=2, padding=1),
-        nn.SiLU(),
-        nn.Conv2d(_CHANNELS, 2 * _CHANNELS, 3, stride=2, padding=1),
-        nn.SiLU(),
-        nn.Flatten(),
-    )
-    return body, 2 * _CHANNELS * math.prod(math.ceil(size / 4) for size in shape)
-
-
-class AmortisedNetwork(nn.Module):
-    """Encoder, units, activation, decoder, and the noise of the data.
-
-    Args:
-        encoder: features of an image.
-        units: a layer of units with one latent dimension each, activity "raw".
-        decoder: as in the iterative models.
-        rectified: whether max(z, 0) is decoded in place of z.
-
-    Attributes:
-        raw_log_sigma: ln σ before its bound, [features].
-    """
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        units: PoissonUnits | GaussianUnits,
-        decoder: nn.Module,
-        features: int,
-        rectified: bool = False,
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.units = units
-        self.decoder = decoder
-        self.rectified = rectified
-        self.raw_log_sigma = nn.Parameter(torch.zeros(features))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Draws of the activity, [batch, latents]; the units' terms are recorded."""
-        z: Tensor = self.units(self.encoder(images)).squeeze(-1)
-        return torch.relu(z) if self.rectified else z
-
-    def moments(self, loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the activity, [batch, latents]."""
-        return rectified_moments(loc, scale) if self.rectified else (loc, scale.square())
-
-
-class AmortisedLoss(nn.Module):
-    """Negative evidence bound per image; its error is exact where the decoder is linear.
-
-    Args:
-        network: what is learned.
-        beta: weight of the KL once it has risen.
-        updates: how many optimiser steps there will be, for the ramps of β and temperature.
-
-    Attributes:
-        done: optimiser steps so far.
-    """
-
-    done: Tensor
-
-    def __init__(self, network: AmortisedNetwork, beta: float, updates: int) -> None:
-        super().__init__()
-        self.collected = Collect(network)
-        self.network = network
-        self.beta = beta
-        self.updates = updates
-        self.register_buffer("done", torch.zeros((), dtype=torch.int64))
-
-    def forward(self, images: Tensor) -> StepOutput:
-        """What the trainer wants of a batch."""
-        network = self.network
-        at = int(self.done) / self.updates if self.training else 1.0
-        if isinstance(network.units, PoissonUnits) and self.training:
-            network.units.temperature = ramp(at, _WARMEST, _COLDEST, start=0.0, end=0.5)
-        if self.training:
-            self.done.add_(1)
-        z, terms = self.collected(images)
-        (term,) = terms
-        log_sigma = soft_clamp(network.raw_log_sigma, _LOG_SIGMA_BOUND)
-        precision = torch.exp(-2.0 * log_sigma)
-        curvature = network.decoder.curvature(precision)  # type: ignore[operator]
-        if curvature is None:
-            error = 0.5 * ((images - network.decoder(z)).square() @ precision)
-        else:
-            mean, variance = network.moments(term.loc.squeeze(-1), term.scale.squeeze(-1))
-            error = 0.5 * ((images - network.decoder(mean)).square() @ precision)
-            error = error + 0.5 * (variance @ curvature)
-        nll = error + log_sigma.sum() + 0.5 * images.shape[1] * math.log(2.0 * math.pi)
-        kl = term.kl.sum(-1)
-        weight = self.beta * ramp(at, 1e-4, 1.0, start=0.0, end=0.1)
-        logs = {"error": nll.detach().mean(), "code_kl": kl.detach().mean()}
-        # The weight rises here, so the units' own β stays out of it.
-        loss = nll + weight * kl
-        return StepOutput(loss, (term._replace(beta=0.0 * term.beta),), loss.new_zeros(()), logs)
+_GRADIENT_CLIP = 300.0
 
 
 class _AmortisedVAE(AbstractImageModel):
@@ -164,8 +29,6 @@ class _AmortisedVAE(AbstractImageModel):
 
     module_: AmortisedNetwork
     beta: float
-    epochs: int
-    batch_size: int
     encoder: EncoderKind
     decoder: DecoderKind
     learning_rate: float
@@ -175,26 +38,15 @@ class _AmortisedVAE(AbstractImageModel):
     def _train(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
         if not self.beta >= 0:
             raise ValueError(f"beta is {self.beta}, expected a number not below 0.")
-        batch = min(self.batch_size, len(images))
-        updates = self.epochs * -(-len(images) // batch)
-        config = TrainingConfig(
-            epochs=self.epochs,
-            batch_size=batch,
+        learn_by_gradient(
+            self,
+            AmortisedLoss(self.module_, self.beta, update_count(self, images)),
+            images,
+            held_out,
+            run,
             learning_rate=self.learning_rate,
-            gradient_clip=300.0,
-            patience=0,
-            min_steps_per_epoch=1,
-            max_steps_per_epoch=2**31,
-            seed=self.seed,
-            device="cuda" if self._device().type == "cuda" else "cpu",
-            quiet=self.quiet,
+            gradient_clip=_GRADIENT_CLIP,
         )
-        loss = AmortisedLoss(self.module_, self.beta, updates)
-        Trainer(config).fit(
-            ImageTask(loss, images, held_out), run, "images", resume=run is not None
-        )
-        if run is not None:
-            self._write(run)
 
     def _infer(self, images: Tensor, steps: int) -> Iterator[CodeStep]:
         network = self.module_
@@ -256,16 +108,7 @@ class PoissonVAE(_AmortisedVAE):
         device: str = "auto",
         quiet: bool = True,
     ) -> None:
-        self.latents = latents
-        self.beta = beta
-        self.epochs = epochs
-        self.encoder = encoder
-        self.decoder = decoder
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.seed = seed
-        self.device = device
-        self.quiet = quiet
+        self._remember(locals())
 
     def _build(self) -> nn.Module:
         return self._network(PoissonUnits)
@@ -298,6 +141,8 @@ class GaussianVAE(_AmortisedVAE):
         True
     """
 
+    activation: Activation
+
     def __init__(
         self,
         latents: int = 512,
@@ -313,17 +158,7 @@ class GaussianVAE(_AmortisedVAE):
         device: str = "auto",
         quiet: bool = True,
     ) -> None:
-        self.latents = latents
-        self.beta = beta
-        self.epochs = epochs
-        self.activation = activation
-        self.encoder = encoder
-        self.decoder = decoder
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.seed = seed
-        self.device = device
-        self.quiet = quiet
+        self._remember(locals())
 
     def _build(self) -> nn.Module:
         if self.activation not in get_args(Activation):

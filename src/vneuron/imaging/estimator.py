@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -67,6 +67,8 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
 
     latents: int
     steps: int
+    epochs: int
+    batch_size: int
     seed: int
     quiet: bool
     device: str
@@ -79,7 +81,7 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
 
     @abstractmethod
     def _train(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
-        """Learn `self.module_` from rows of pixels."""
+        """Learn `self.module_` from rows of pixels; what is learned is written by the caller."""
 
     @abstractmethod
     def _infer(self, images: Tensor, steps: int) -> Iterator[CodeStep]:
@@ -138,8 +140,7 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
             else:
                 with self._open_run(Path(run_dir), resume) as run:
                     self._train(train, rest, run)
-                    if not run.has_checkpoint:
-                        self._write(run)
+                    self._write(run)
         self.module_.eval()
         return self
 
@@ -310,6 +311,11 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
 
     def _write(self, run: RunFolder) -> None:
         save_checkpoint(run, "model", self._fitted())
+
+    def _remember(self, arguments: Mapping[str, Any]) -> None:
+        """Keep the arguments of `__init__` under their own names, as scikit-learn wants them."""
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
 
     def _fitted(self) -> nn.Module:
         module = getattr(self, "module_", None)

@@ -1,4 +1,4 @@
-"""The iterative estimators: Poisson and Gaussian, with learning in closed form or through time."""
+"""What iterative estimators share: inference, learning in closed form or through time."""
 
 from __future__ import annotations
 
@@ -8,27 +8,23 @@ from functools import partial
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..inference import (
     AbstractIterativeModel,
-    Activation,
     InferenceOptions,
-    IterativeGaussian,
-    IterativePoisson,
     descent_step,
     init_descent,
     unroll,
 )
-from ..training.loop import Trainer, TrainingConfig
 from ..training.run_folder import RunFolder
 from .closed_form import ClosedFormLearner, Noise
-from .decoders import DecoderKind, build_decoder
+from .decoders import DecoderKind
 from .estimator import AbstractImageModel, CodeStep
-from .settling import run_epochs
-from .through_time import ImageTask, ThroughTime
+from .learning import learn_by_gradient, learn_by_settling, update_count
+from .through_time import ThroughTime
 
-__all__ = ["AbstractIterativeVAE", "IterativeGaussianVAE", "IterativePoissonVAE", "Learning"]
+__all__ = ["AbstractIterativeVAE", "Learning"]
 
 Learning: TypeAlias = Literal["closed_form", "through_time"]
 
@@ -38,8 +34,6 @@ class AbstractIterativeVAE(AbstractImageModel):
 
     module_: AbstractIterativeModel[Any]
     beta: float | None
-    epochs: int
-    batch_size: int
     learning: Learning
     truncate: int | None
     decoder: DecoderKind
@@ -85,54 +79,24 @@ class AbstractIterativeVAE(AbstractImageModel):
         prior_rate = getattr(self, "prior_rate", None)
         learner = ClosedFormLearner(model, self.noise, prior_rate).to(images.device)
         learner.start(images)
-        held_out = held_out.to(self._device())
 
-        def validate() -> dict[str, float]:
-            *_, last = self._infer(held_out, self.steps)
-            sample = last.draw()
-            error = (held_out - model.decoder(sample)).square().sum()
-            spread = (held_out - held_out.mean(1, keepdim=True)).square().sum()
-            return {
-                "val_r2": float(1.0 - error / spread),
-                "val_zeros": float((sample == 0).float().mean()),
-            }
+        def learn(batch: Tensor) -> Tensor:
+            return learner.learn(batch, self.steps, beta).energy.mean()
 
-        run_epochs(
-            learner,
-            lambda batch: learner.learn(batch, self.steps, beta).energy.mean(),
-            torch.no_grad()(validate),
-            images,
-            name=type(self).__name__,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            quiet=self.quiet,
-            run=run,
-        )
-        if run is not None:
-            self._write(run)
+        learn_by_settling(self, learner, learn, images, held_out, run)
 
     def _train_through_time(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
-        batch = min(self.batch_size, len(images))
-        updates = self.epochs * max(1, -(-len(images) // batch))
-        module = ThroughTime(self.module_, self.steps, self._beta(), self.truncate, updates)
-        config = TrainingConfig(
-            epochs=self.epochs,
-            batch_size=batch,
+        updates = update_count(self, images)
+        learn_by_gradient(
+            self,
+            ThroughTime(self.module_, self.steps, self._beta(), self.truncate, updates),
+            images,
+            held_out,
+            run,
             learning_rate=self.learning_rate,
-            warmup_steps=updates // 200,
             gradient_clip=self.gradient_clip,
-            patience=0,
-            min_steps_per_epoch=1,
-            max_steps_per_epoch=2**31,
-            seed=self.seed,
-            device="cuda" if self._device().type == "cuda" else "cpu",
-            quiet=self.quiet,
+            warmup_steps=updates // 200,
         )
-        task = ImageTask(module, images, held_out)
-        Trainer(config).fit(task, run, "images", resume=run is not None)
-        if run is not None:
-            self._write(run)
 
     # -- inference -----------------------------------------------------------------------------
 
@@ -190,167 +154,3 @@ class AbstractIterativeVAE(AbstractImageModel):
             )
         if self.beta is not None and not self.beta >= 0:
             raise ValueError(f"beta is {self.beta}, expected a number not below 0.")
-
-
-class IterativePoissonVAE(AbstractIterativeVAE):
-    """Images as spike counts, found by explaining away: the iP-VAE of arXiv:2410.19315.
-
-    x ~ N(f(z), σ²), z ~ Pois(eᵘ), with u inferred for each image by natural-gradient steps on the
-    free energy; there is no encoder.
-
-    Args:
-        latents: K, size of a code.
-        steps: T, steps of inference in training.
-        beta: weight of the KL. In closed form it multiplies the KL from the learned prior, and 1 is
-            the evidence bound; None is 0.1. Through time it multiplies the KL of each step from
-            the one before (published values: 8 to 128); None is 1.5 T.
-        epochs: passes over the images.
-        batch_size: images at a time.
-        learning: "closed_form": guarded mean-field inference, and a dictionary that is solved for
-            after each batch; linear decoders only, and by far the quicker. "through_time": the
-            published way, gradients through all steps with relaxed counts.
-        truncate: under "through_time", steps between cuts of the gradient; None never cuts.
-        decoder: "linear", "mlp" or "conv".
-        noise: in closed form, whether σ is "shared" or one for each "pixel".
-        prior_rate: in closed form, r₀, the expected spikes of each latent at rest, held there; None
-            learns them, which makes dense codes. Through time they are always learned.
-        learning_rate: of AdamW under "through_time".
-        gradient_clip: largest norm of the gradient under "through_time".
-        reference_compat: under "through_time", the update of the published code, for comparisons.
-        seed: of the weights, the order of images, and all draws.
-        device: "auto", "cpu" or "cuda".
-        quiet: no progress on standard error.
-
-    Example:
-        >>> import numpy as np
-        >>> images = np.random.default_rng(0).random((60, 6, 6))
-        >>> model = IterativePoissonVAE(latents=12, steps=8, epochs=2, batch_size=20).fit(images)
-        >>> codes = model.transform(images, steps=16)
-        >>> codes.shape, codes.dtype
-        ((60, 12), dtype('int32'))
-        >>> model.inverse_transform(codes).shape
-        (60, 6, 6)
-    """
-
-    CLOSED_FORM_BETA = 0.1
-    THROUGH_TIME_BETA_PER_STEP = 1.5
-
-    def __init__(
-        self,
-        latents: int = 512,
-        steps: int = 16,
-        beta: float | None = None,
-        epochs: int = 20,
-        *,
-        batch_size: int = 200,
-        learning: Learning = "closed_form",
-        truncate: int | None = None,
-        decoder: DecoderKind = "linear",
-        noise: Noise = "shared",
-        prior_rate: float | None = 0.005,
-        learning_rate: float = 0.005,
-        gradient_clip: float = 300.0,
-        reference_compat: bool = False,
-        seed: int = 0,
-        device: str = "auto",
-        quiet: bool = True,
-    ) -> None:
-        self.latents = latents
-        self.steps = steps
-        self.beta = beta
-        self.epochs = epochs
-        self.prior_rate = prior_rate
-        self.batch_size = batch_size
-        self.learning = learning
-        self.truncate = truncate
-        self.decoder = decoder
-        self.noise = noise
-        self.learning_rate = learning_rate
-        self.gradient_clip = gradient_clip
-        self.reference_compat = reference_compat
-        self.seed = seed
-        self.device = device
-        self.quiet = quiet
-
-    def _build(self) -> nn.Module:
-        decoder = build_decoder(self.decoder, self.latents, self.shape_)
-        return IterativePoisson(decoder, self._options())
-
-    def _counts(self) -> bool:
-        return True
-
-
-class IterativeGaussianVAE(AbstractIterativeVAE):
-    """Images as Gaussian codes found by natural-gradient steps: iG-VAE, and with rectified units.
-
-    x ~ N(f(φ(z)), σ²), z ~ N(µ, e^2ξ). See `IterativePoissonVAE` for what it is compared with.
-
-    Args:
-        latents: K, size of a code.
-        steps: T, steps of inference in training.
-        beta: weight of the KL; None is 0.1 in closed form, and 0.5 T through time.
-        epochs: passes over the images.
-        activation: φ: "identity", or "rectified".
-        batch_size: images at a time.
-        learning: "closed_form" or "through_time", as in `IterativePoissonVAE`.
-        truncate: under "through_time", steps between cuts of the gradient; None never cuts.
-        decoder: "linear", "mlp" or "conv".
-        noise: in closed form, whether σ is "shared" or one for each "pixel".
-        learning_rate: of AdamW under "through_time".
-        gradient_clip: largest norm of the gradient under "through_time".
-        reference_compat: under "through_time", the update of the published code.
-        seed: of the weights, the order of images, and all draws.
-        device: "auto", "cpu" or "cuda".
-        quiet: no progress on standard error.
-
-    Example:
-        >>> import numpy as np
-        >>> images = np.random.default_rng(0).random((60, 6, 6))
-        >>> model = IterativeGaussianVAE(latents=12, steps=8, epochs=2, batch_size=20).fit(images)
-        >>> model.transform(images, kind="mean").shape
-        (60, 12)
-    """
-
-    CLOSED_FORM_BETA = 0.1
-    THROUGH_TIME_BETA_PER_STEP = 0.5
-
-    def __init__(
-        self,
-        latents: int = 512,
-        steps: int = 16,
-        beta: float | None = None,
-        epochs: int = 20,
-        *,
-        activation: Activation = "identity",
-        batch_size: int = 200,
-        learning: Learning = "closed_form",
-        truncate: int | None = None,
-        decoder: DecoderKind = "linear",
-        noise: Noise = "shared",
-        learning_rate: float = 0.005,
-        gradient_clip: float = 300.0,
-        reference_compat: bool = False,
-        seed: int = 0,
-        device: str = "auto",
-        quiet: bool = True,
-    ) -> None:
-        self.latents = latents
-        self.steps = steps
-        self.beta = beta
-        self.epochs = epochs
-        self.activation = activation
-        self.batch_size = batch_size
-        self.learning = learning
-        self.truncate = truncate
-        self.decoder = decoder
-        self.noise = noise
-        self.learning_rate = learning_rate
-        self.gradient_clip = gradient_clip
-        self.reference_compat = reference_compat
-        self.seed = seed
-        self.device = device
-        self.quiet = quiet
-
-    def _build(self) -> nn.Module:
-        decoder = build_decoder(self.decoder, self.latents, self.shape_)
-        return IterativeGaussian(decoder, self._options(), self.activation)

@@ -7,8 +7,10 @@ from pathlib import Path
 from ..training.run_folder import RunFolder
 from .amortised import GaussianVAE, PoissonVAE
 from .estimator import AbstractImageModel
-from .iterative import IterativeGaussianVAE, IterativePoissonVAE
-from .point import PredictiveCoding, SparseCoding
+from .iterative_gaussian import IterativeGaussianVAE
+from .iterative_poisson import IterativePoissonVAE
+from .predictive_coding import PredictiveCoding
+from .sparse_coding import SparseCoding
 
 __all__ = ["MODELS", "load_model"]
 
