@@ -1,4 +1,4 @@
-"""`EVEForecaster`: fit on a long frame, forecast trajectories."""
+"""`EVEForecaster`: its options, fitting, cross-validation, and loading."""
 
 from __future__ import annotations
 
@@ -9,34 +9,27 @@ from typing import TYPE_CHECKING, Any, Self
 from ..training.outcome import TrainingOutcome
 from ..training.run_folder import RunFolder
 from ..training.session import OnEpoch
-from ..vitals.health import Health, health
-from . import frames, store
-from .aggregate import Statistic
+from . import store
+from .answers import AbstractForecaster
 from .backtest import cross_validate
 from .config import ForecasterConfig, LocationChoice, NetworkKind, PriorKind, network_defaults
 from .data.errors import NotFittedError
-from .data.frame import Panel
 from .data.split import Size
-from .evaluation import Evaluation
-from .fan import fan_window, one_series
 from .fitting import open_run, train
 from .intervals import DEFAULT_LEVELS
-from .latent_share import LatentShare, measure_latent_share
 from .material import prepare
 from .model import FittedModel
 from .networks.network import Likelihood
 from .networks.reference.network import Combine
-from .reading import read_frame, read_like_fit
+from .reading import read_frame
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from ..controls import Preset
     from ..training.config import Device, Precision
     from ..units.gaussian import ScaleKind
 
 
-class EVEForecaster:
+class EVEForecaster(AbstractForecaster):
     """Probabilistic forecasts of whole trajectories, with a live account of the model's health.
 
     One model serves all series. Each step's forecast is a Student t whose centre and spread
@@ -180,11 +173,6 @@ class EVEForecaster:
         return self
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What was done to the data at the fit, one sentence each."""
-        return self.model.memory.notes
-
-    @property
     def model(self) -> FittedModel:
         """The fitted model.
 
@@ -194,68 +182,6 @@ class EVEForecaster:
         if self._model is None:
             raise NotFittedError("the forecaster is not fitted: call fit(df), or load a model")
         return self._model
-
-    # -- forecasts ---------------------------------------------------------------------------
-
-    def predict(
-        self,
-        df: object = None,
-        *,
-        level: Sequence[float] = DEFAULT_LEVELS,
-        uncertainty: bool = False,
-    ) -> Any:
-        """Forecast the next H steps of each series.
-
-        Args:
-            df: other or newer series to forecast on, at least `input_size` rows each; None goes
-                on from the last row of the fit.
-            level: central intervals, in per cent.
-            uncertainty: add EVE-noise-sd and EVE-unit-sd (standard deviations whose squares add
-                up to the step's variance) and EVE-novelty (nats; its mean over training windows
-                is the units' total rate).
-
-        Returns:
-            Frame of the kind of `df`: unique_id, ds, EVE (the mean), EVE-median, EVE-lo-80, ...
-        """
-        return frames.prediction(self.model, self._context(df), level, uncertainty)
-
-    def sample(self, n: int = 100, df: object = None, *, seed: int = 0) -> Any:
-        """Joint sample paths of the next H steps.
-
-        Args:
-            n: paths per series.
-            df: as in `predict`.
-            seed: the same seed gives the same paths.
-
-        Returns:
-            Frame: unique_id, ds, path (0 to n − 1), y.
-        """
-        return frames.samples(self.model, self._context(df), n, seed)
-
-    def aggregate(
-        self,
-        statistic: Statistic,
-        over: int | str | None = None,
-        *,
-        level: Sequence[float] = DEFAULT_LEVELS,
-        df: object = None,
-        seed: int = 0,
-    ) -> Any:
-        """Forecast what steps come to together, block by block.
-
-        Args:
-            statistic: "sum" and "mean" are exact; "max", "min" and "ramp" (largest change between
-                neighbouring steps) come from 2,000 joint draws.
-            over: length of a block: steps, or a duration such as "24h"; None is the horizon. What
-                remains of the horizon after whole blocks is left out.
-            level: central intervals, in per cent.
-            df: as in `predict`.
-            seed: of the draws.
-
-        Returns:
-            Frame: unique_id, ds (first step of the block), ds_end, EVE, EVE-median, EVE-lo-80, ...
-        """
-        return frames.aggregates(self.model, self._context(df), statistic, over, level, seed)
 
     def cross_validation(
         self,
@@ -294,77 +220,6 @@ class EVEForecaster:
             quiet=self.quiet,
         )
 
-    # -- judgement ---------------------------------------------------------------------------
-
-    def evaluate(self, df: object, *, step: int = 1) -> dict[str, Any]:
-        """Score the forecasts of all windows whose targets come after the rows of the fit.
-
-        Where the fit held out test rows, these alone are scored; of series that were not in the
-        fit, every window is.
-
-        Args:
-            df: long frame that goes on beyond the fit's rows.
-            step: rows between windows.
-
-        Returns:
-            mse, mae, crps, nll (nats per step), coverage_80, coverage_95, joint_nll (nats per
-            step), path_crps and path_coverage_80 (of the mean over the horizon), energy (energy
-            score / √H), in training standard deviations of each series; the same under "raw" in
-            the data's unit; and "windows".
-
-        Raises:
-            DataError: no window can be scored.
-        """
-        found = self.evaluation(df, step=step)
-        return {**found.scores, "windows": found.windows}
-
-    def evaluation(self, df: object, *, step: int = 1) -> Evaluation:
-        """As `evaluate`, with the calibration curves."""
-        return self.model.evaluation(self._context(df), step)
-
-    def latent_share(self, df: object) -> LatentShare:
-        """How much of variance and likelihood z carries, on the windows that `evaluate` scores."""
-        windows = self.model.some_windows_to_score(self._context(df))
-        return measure_latent_share(self.model.network, windows)
-
-    def health(self) -> Health:
-        """Vitals and verdict of every unit; `.ok` says whether the model is well."""
-        return health(self.model.network)
-
-    def plot(
-        self,
-        series: object = None,
-        df: object = None,
-        *,
-        history: int | None = None,
-        paths: int = 20,
-        level: Sequence[float] = DEFAULT_LEVELS,
-    ) -> go.Figure:
-        """Fan chart of the forecast of one series, with joint sample paths.
-
-        Args:
-            series: its id; None is the first.
-            df: as in `predict`.
-            history: rows of the past to show; None is the context.
-            paths: sample paths.
-            level: central intervals, in per cent.
-        """
-        from ..figures.fan import fan_chart  # plotly costs half a second
-
-        panel = one_series(self._context(df), series)
-        window = fan_window(self.model, panel, level, paths, self.config.seed)
-        return fan_chart(window, history=history)
-
-    # -- keeping -----------------------------------------------------------------------------
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to a folder, without its training history.
-
-        Raises:
-            RunFolderError: the folder holds something else.
-        """
-        store.write_model(Path(path), self.model)
-
     @classmethod
     def load(cls, path: str | Path, *, device: Device | None = None, quiet: bool = False) -> Self:
         """A forecaster from a folder that `save` or a run wrote; no code of the folder is run.
@@ -386,10 +241,6 @@ class EVEForecaster:
     def from_config(cls, config: ForecasterConfig, *, quiet: bool = False) -> Self:
         """A forecaster that is not fitted, from its options as one object."""
         return cls(**config.as_dict(), quiet=quiet)
-
-    def _context(self, df: object) -> Panel:
-        context = self.model.memory.context
-        return context if df is None else read_like_fit(df, self.config, context.freq)
 
     def __repr__(self) -> str:
         state = "fitted" if self._model is not None else "not fitted"
