@@ -14,7 +14,7 @@ from . import options
 from .console import print_json
 
 PACKAGES = ("torch", "numpy", "pandas", "lightning-fabric", "narwhals", "plotly", "safetensors")
-EXTRAS = {"demo": "statsmodels", "polars": "polars"}
+EXTRAS = {"demo": "statsmodels", "imaging": "scikit-learn", "polars": "polars"}
 
 
 def run(
