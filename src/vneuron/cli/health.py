@@ -15,6 +15,8 @@ COLUMNS = ["layer", "unit", "kl", "rate", "use", "dynamic_use", "outcome_informa
 
 def run(
     run: options.RunPath,
+    seed: options.Seed = None,
+    device: options.Device = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     version: options.Version = False,
@@ -25,7 +27,7 @@ def run(
     from ..training.run_folder import RunFolder
     from ..vitals.health import health
 
-    judged = health(read_model(RunFolder.open(run)).network)
+    judged = health(read_model(RunFolder.open(run), device=device, seed=seed).network)
     if json:
         print_json({**health_facts(judged), "units": judged.units.to_dict(orient="records")})
     elif not quiet:

@@ -21,6 +21,8 @@ def run(
     run: Annotated[
         Path | None, typer.Argument(metavar="[RUN]", help="A run folder; else this installation.")
     ] = None,
+    seed: options.Seed = None,
+    device: options.Device = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     version: options.Version = False,

@@ -8,9 +8,13 @@ from . import options
 
 
 def run(
-    run: options.RunPath, quiet: options.Quiet = False, version: options.Version = False
+    run: options.RunPath,
+    seed: options.Seed = None,
+    device: options.Device = None,
+    quiet: options.Quiet = False,
+    version: options.Version = False,
 ) -> int:
-    """Write report.html in the run folder, from what the folder holds."""
+    """Write report.html in the run folder, from what the folder holds; nothing is computed."""
     from ..report.page import write_report
 
     typer.echo(write_report(run))
