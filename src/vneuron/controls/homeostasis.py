@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from ..core import (
-    AbstractScaleControl,
-    AbstractUnit,
-    Clock,
-    Duration,
-    Info,
-    LocalTerm,
-    Rescaling,
-    ScaleForm,
-    UnitStatistics,
-    bounds_of,
-    check_duration,
-    check_form,
-)
+from ..core import Duration, EnergyBounds, ScaleForm
 from ..functional.band import homeostasis_factor
+from .band_action import AbstractBandAction
 
 RATE_CEILING = 0.5
 
 
-class Homeostasis(AbstractScaleControl):
+class Homeostasis(AbstractBandAction):
     """Every few steps multiplies each unit's µ by (√(lo_j hi_j) / e_j)^(η/2).
 
     η = rate · (1 + 2 · share of units out of band), at most .5; the factor is limited for each
@@ -47,7 +34,7 @@ class Homeostasis(AbstractScaleControl):
         ValueError: if a number is out of range, or the form is unknown.
 
     Example:
-        >>> import vneuron as vn
+        >>> import torch, vneuron as vn
         >>> layer = vn.GaussianUnits(3, 4)
         >>> layer.controls.extend([vn.EnergyBand(4, target=0.01), Homeostasis(4, every=1)])
         ModuleList(...)
@@ -58,7 +45,7 @@ class Homeostasis(AbstractScaleControl):
         True
     """
 
-    factor: Tensor
+    LABEL = "homeostasis"
 
     def __init__(
         self,
@@ -69,56 +56,22 @@ class Homeostasis(AbstractScaleControl):
         inside: float = 0.25,
         limit: float = 1.25,
     ) -> None:
-        super().__init__()
-        check_duration("every", every)
-        check_form(form)
+        super().__init__(units, every, form)
         if not 0.0 < rate <= RATE_CEILING:
             raise ValueError(f"rate is {rate}, expected above 0 and at most {RATE_CEILING}.")
         if not 0.0 <= inside <= 1.0:
             raise ValueError(f"inside is {inside}, expected a share from 0 to 1.")
         if not limit > 1.0:
             raise ValueError(f"limit is {limit}, expected above 1.")
-        self.every = every
-        self.form: ScaleForm = form
         self.rate = rate
         self.inside = inside
         self.limit = limit
-        self.clock = Clock()
-        self.register_buffer("factor", torch.ones(units))
-        self._due = False
 
-    def penalty(self, term: LocalTerm) -> Tensor:
-        """Nothing: homeostasis acts on weights."""
-        return term.kl.new_zeros(())
-
-    def update(self, statistics: UnitStatistics) -> Info:
-        """Count the step; what is reported is the last action."""
-        self._due = self.clock.due(self.clock.tick(), self.every)
-        return Info({"homeostasis_log_factor": self.factor.log().abs().mean()})
-
-    def project(self, unit: AbstractUnit) -> None:
-        """Nothing here: the action is a `rescaling`."""
-
-    def rescaling(self, unit: AbstractUnit) -> Rescaling | None:
-        """The factors of this action, where it is time.
-
-        Raises:
-            ValueError: if the unit has no band.
-        """
-        bounds = bounds_of(unit)
-        if bounds is None:
-            raise ValueError(
-                f"unit {unit.name!r} has no band to be kept in: append an EnergyBand to its "
-                "controls first."
-            )
-        if not self._due:
-            return None
-        energy = unit.statistics.energy
+    def factors(self, energy: Tensor, bounds: EnergyBounds) -> Tensor:
+        """A little towards the band, or within it towards its centre."""
         outside = ((energy < bounds.low) | (energy > bounds.high)).float().mean()
         rate = (self.rate * (1.0 + 2.0 * outside)).clamp_max(RATE_CEILING)
-        factor = homeostasis_factor(energy, bounds.low, bounds.high, rate, self.inside, self.limit)
-        self.factor.copy_(factor)
-        return Rescaling(factor, self.form)
+        return homeostasis_factor(energy, bounds.low, bounds.high, rate, self.inside, self.limit)
 
     def extra_repr(self) -> str:
         """Interval, form and rates, for `repr`."""
