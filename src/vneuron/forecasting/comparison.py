@@ -123,7 +123,7 @@ def train_field(
             continue  # the others can be compared without it
         if outcome.best_epoch or contender == "EVE":
             models[contender] = model
-        seconds[contender], outcomes[contender] = outcome.cpu_seconds, outcome
+        seconds[contender], outcomes[contender] = round(outcome.cpu_seconds, 2), outcome
         if outcome.reason is StopReason.INTERRUPTED:
             break
     season = season_length(material.panel.freq)
@@ -133,7 +133,7 @@ def train_field(
         start = process_time()
         residual = _empty_residual(models["EVE"].memory, config)
         residual.fit(material.train, material.validation)
-        seconds[RESIDUAL] = process_time() - start
+        seconds[RESIDUAL] = round(process_time() - start, 2)
         if run is not None:
             save_checkpoint(run, RESIDUAL, residual)
     return Field(models, residual, season, seconds, outcomes["EVE"], interrupted)
