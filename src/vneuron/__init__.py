@@ -42,7 +42,14 @@ if TYPE_CHECKING:
     from .forecasting import EVEForecaster
     from .objective import free_energy, penalties
     from .priors import AutoregressiveNormal, LearnedNormal, MacroNormal, StandardNormal
-    from .units import DeterministicUnits, EachPosition, GaussianUnits, LocalUnits, PoissonUnits
+    from .units import (
+        DeterministicUnits,
+        EachPosition,
+        GaussianUnits,
+        LaplaceUnits,
+        LocalUnits,
+        PoissonUnits,
+    )
     from .vitals import (
         Health,
         Thresholds,
@@ -75,6 +82,7 @@ __all__ = [
     "Homeostasis",
     "Info",
     "KLBudget",
+    "LaplaceUnits",
     "Latent",
     "LearnedNormal",
     "LocalTerm",
@@ -162,6 +170,7 @@ _ROOMS = {
         "DeterministicUnits",
         "EachPosition",
         "GaussianUnits",
+        "LaplaceUnits",
         "LocalUnits",
         "PoissonUnits",
     ),

@@ -19,15 +19,21 @@ from sklearn.preprocessing import FunctionTransformer
 
 from vneuron.imaging import (
     AbstractImageModel,
+    CategoricalVAE,
     GaussianVAE,
     ImageError,
+    IterativeAmortisedVAE,
     IterativeGaussianVAE,
     IterativePoissonVAE,
+    LaplaceVAE,
     PoissonVAE,
     PredictiveCoding,
+    SemiAmortisedVAE,
     SparseCoding,
     load_model,
 )
+from vneuron.imaging.amortised import AbstractAmortisedVAE
+from vneuron.imaging.loading import MODELS as KINDS
 from vneuron.training.progress import SilentProgress
 from vneuron.training.record import EpochRecord
 from vneuron.training.run_folder import RunFolder, RunFolderError
@@ -50,6 +56,17 @@ MODELS = {
     "LCA nonnegative": SparseCoding(steps=40, penalty=0.3, nonnegative=True, **SMALL),
     "PC": PredictiveCoding(steps=10, **SMALL),
     "iPC": PredictiveCoding(steps=10, incremental=True, **SMALL),
+    "LCA mlp": SparseCoding(steps=10, penalty=0.3, decoder="mlp", **SMALL),
+    "PC conv": PredictiveCoding(steps=5, decoder="conv", **SMALL),
+    "iPC mlp": PredictiveCoding(steps=5, incremental=True, decoder="mlp", **SMALL),
+    "Laplace": LaplaceVAE(**SMALL),
+    "categorical": CategoricalVAE(choices=4, **SMALL),
+    "categorical, one choice": CategoricalVAE(encoder="mlp", decoder="mlp", **SMALL),
+    "ia": IterativeAmortisedVAE(steps=5, **SMALL),
+    "ia learned": IterativeAmortisedVAE(steps=3, refinement="learned", **SMALL),
+    "ia rectified": IterativeAmortisedVAE(steps=5, posterior="rectified", encoder="mlp", **SMALL),
+    "sa": SemiAmortisedVAE(steps=3, **SMALL),
+    "sa Gaussian": SemiAmortisedVAE(steps=3, posterior="gaussian", encoder="conv", **SMALL),
     "P": PoissonVAE(encoder="mlp", **SMALL),
     "G": GaussianVAE(encoder="conv", decoder="conv", **SMALL),
     "G rectified": GaussianVAE(activation="rectified", **SMALL),
@@ -87,7 +104,7 @@ def test_codes_and_images_have_their_shapes(
     back = fitted.inverse_transform(codes)
     assert back.shape == (7, 6, 6)
     assert np.isfinite(back).all()
-    if isinstance(fitted, IterativePoissonVAE | PoissonVAE):
+    if isinstance(fitted, IterativePoissonVAE | PoissonVAE | CategoricalVAE):
         assert codes.dtype == np.int32
         assert (codes >= 0).all()
     flat = fitted.transform(images[:7].reshape(7, -1))
@@ -114,7 +131,7 @@ def test_it_comes_back_from_disk(
 
 def test_the_score_table_streams(fitted: AbstractImageModel, images: NDArray[np.float32]) -> None:
     table = fitted.score_table(images[:30], steps=(1, 3))
-    expected = [1] if isinstance(fitted, PoissonVAE | GaussianVAE) else [1, 3]
+    expected = [1] if isinstance(fitted, AbstractAmortisedVAE) else [1, 3]
     assert list(table["step"]) == expected
     assert len(fitted.score_table(images[:30], steps=(2,))) == 1
     assert (table["zeros"] >= 0).all()
@@ -123,15 +140,74 @@ def test_the_score_table_streams(fitted: AbstractImageModel, images: NDArray[np.
     assert np.isfinite(fitted.score(images[:30]))
 
 
-def test_the_same_seed_gives_the_same_model(images: NDArray[np.float32]) -> None:
-    for name in ("iP", "iP through time", "LCA"):
-        one, two, other = (
-            clone(MODELS[name]).set_params(seed=seed, epochs=1).fit(images[:100])
-            for seed in (3, 3, 4)
-        )
-        a, b, c = (model.transform(images[:5], kind="mean") for model in (one, two, other))
-        np.testing.assert_array_equal(a, b)
-        assert not np.array_equal(a, c)
+def test_every_kind_is_among_them() -> None:
+    assert {type(model) for model in MODELS.values()} == set(KINDS.values())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_seed_gives_the_same_model(name: str, images: NDArray[np.float32]) -> None:
+    one, two, other = (
+        clone(MODELS[name]).set_params(seed=seed, epochs=1).fit(images[:80]) for seed in (3, 3, 4)
+    )
+    a, b, c = (model.transform(images[:5], kind="mean") for model in (one, two, other))
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_bad_input_is_refused(fitted: AbstractImageModel, images: NDArray[np.float32]) -> None:
+    with pytest.raises(ImageError, match="36"):
+        fitted.transform(images[:, :5])
+    with pytest.raises(ImageError, match="not finite"):
+        fitted.transform(np.where(images > 1, np.nan, images))
+    with pytest.raises(ValueError, match=r"expected \[n, 16\]"):
+        fitted.inverse_transform(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="kind"):
+        fitted.transform(images, kind="median")
+    with pytest.raises(ValueError, match="steps"):
+        fitted.transform(images, steps=0)
+    with pytest.raises(NotFittedError, match="fit"):
+        clone(fitted).transform(images)
+    with pytest.raises(ValueError, match="at least 2"):
+        clone(fitted).fit(images[:1])
+
+
+FAMILIES = {
+    "iP": IterativePoissonVAE(steps=3, learning="through_time", **SMALL),
+    "iG": IterativeGaussianVAE(steps=3, learning="through_time", **SMALL),
+    "iG rectified": IterativeGaussianVAE(
+        steps=3, learning="through_time", activation="rectified", **SMALL
+    ),
+    "LCA": SparseCoding(steps=8, penalty=0.3, **SMALL),
+    "PC": PredictiveCoding(steps=8, **SMALL),
+    "iPC": PredictiveCoding(steps=8, incremental=True, **SMALL),
+    "P": PoissonVAE(**SMALL),
+    "G": GaussianVAE(**SMALL),
+    "Laplace": LaplaceVAE(**SMALL),
+    "categorical": CategoricalVAE(choices=4, **SMALL),
+    "ia": IterativeAmortisedVAE(steps=3, **SMALL),
+    "ia learned": IterativeAmortisedVAE(steps=3, refinement="learned", **SMALL),
+    "sa": SemiAmortisedVAE(steps=3, **SMALL),
+    "sa rectified": SemiAmortisedVAE(steps=3, posterior="rectified", **SMALL),
+}
+
+
+@pytest.mark.parametrize("decoder", ["linear", "mlp", "conv"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_learns_under_every_decoder(
+    family: str, decoder: str, images: NDArray[np.float32]
+) -> None:
+    model = clone(FAMILIES[family]).set_params(decoder=decoder, epochs=1).fit(images)
+    before = {name: value.clone() for name, value in model.module_.state_dict().items()}
+    model.set_params(epochs=3, learning_rate=0.01).fit(images)
+    moved = {
+        name
+        for name, value in model.module_.state_dict().items()
+        if value.dtype.is_floating_point and not torch.equal(value, before[name])
+    }
+    assert any("decoder" in name or "dictionary" in name or "body" in name for name in moved)
+    error = (images - model.inverse_transform(model.transform(images, kind="mean"))) ** 2
+    assert np.isfinite(error).all()
+    assert error.mean() < np.square(images).mean()
 
 
 @pytest.mark.parametrize(
@@ -285,22 +361,6 @@ def test_arguments_out_of_range_are_refused_at_fit(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         model.fit(images)
-
-
-def test_images_and_codes_that_do_not_fit_are_refused(images: NDArray[np.float32]) -> None:
-    model = clone(MODELS["PC"]).fit(images)
-    with pytest.raises(ImageError, match="36"):
-        model.transform(images[:, :5])
-    with pytest.raises(ValueError, match="expected \\[n, 16\\]"):
-        model.inverse_transform(np.zeros((2, 3)))
-    with pytest.raises(ValueError, match="kind"):
-        model.transform(images, kind="median")
-    with pytest.raises(ValueError, match="steps"):
-        model.transform(images, steps=0)
-    with pytest.raises(ImageError, match="not finite"):
-        model.transform(np.where(images > 1, np.nan, images))
-    with pytest.raises(ValueError, match="at least 2"):
-        model.fit(images[:1])
 
 
 def test_mnist_digits_are_coded_sparsely(shared_data: Path) -> None:

@@ -1,10 +1,13 @@
 """Image models by iterative inference, in scikit-learn's manner; needs the extra `imaging`."""
 
 from .amortised import GaussianVAE, PoissonVAE
+from .categorical import CategoricalVAE
 from .estimator import AbstractImageModel, CodeStep
+from .hybrid import IterativeAmortisedVAE, SemiAmortisedVAE
 from .images import ImageError, load_images
 from .iterative_gaussian import IterativeGaussianVAE
 from .iterative_poisson import IterativePoissonVAE
+from .laplace import LaplaceVAE
 from .loading import load_model
 from .patches import cut_patches, whiten
 from .predictive_coding import PredictiveCoding
@@ -12,13 +15,17 @@ from .sparse_coding import SparseCoding
 
 __all__ = [
     "AbstractImageModel",
+    "CategoricalVAE",
     "CodeStep",
     "GaussianVAE",
     "ImageError",
+    "IterativeAmortisedVAE",
     "IterativeGaussianVAE",
     "IterativePoissonVAE",
+    "LaplaceVAE",
     "PoissonVAE",
     "PredictiveCoding",
+    "SemiAmortisedVAE",
     "SparseCoding",
     "cut_patches",
     "load_images",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 from torch import Tensor, nn
 
-from ..core import deterministic
+from ..core import AbstractUnit, deterministic
 from ..inference import Activation
 from ..training.run_folder import RunFolder
 from ..units import GaussianUnits, PoissonUnits
@@ -18,14 +18,15 @@ from .encoders import EncoderKind, build_encoder
 from .estimator import AbstractImageModel, CodeStep
 from .learning import learn_by_gradient, update_count
 
-__all__ = ["GaussianVAE", "PoissonVAE"]
+__all__ = ["AbstractAmortisedVAE", "GaussianVAE", "PoissonVAE"]
 
 _FIRST_RATE = 0.1
+_DICTIONARY_SCALE = 0.05
 _GRADIENT_CLIP = 300.0
 
 
-class _AmortisedVAE(AbstractImageModel):
-    """What both share: training, and codes in one pass."""
+class AbstractAmortisedVAE(AbstractImageModel):
+    """What amortised estimators share: training, and codes in one pass."""
 
     module_: AmortisedNetwork
     beta: float
@@ -52,26 +53,21 @@ class _AmortisedVAE(AbstractImageModel):
         network = self.module_
         with deterministic(network):
             latent = network.units.infer(network.encoder(images))
-        loc, scale = latent.loc.squeeze(-1), latent.scale.squeeze(-1)
+        loc, scale = latent.loc.flatten(1), latent.scale.flatten(1)
         yield CodeStep(partial(network, images), network.moments(loc, scale)[0], loc)
 
     def _decode(self, activity: Tensor) -> Tensor:
         decoded: Tensor = self.module_.decoder(activity)
         return decoded
 
-    def _network(self, units: type[PoissonUnits] | type[GaussianUnits]) -> AmortisedNetwork:
+    def _network(self, layer: Callable[[int], AbstractUnit], **options: Any) -> AmortisedNetwork:
+        """The network around the units that `layer` makes for a number of features."""
         encoder, width = build_encoder(self.encoder, self.shape_)
-        decoder = build_decoder(self.decoder, self.latents, self.shape_, 0.05)
-        rectified = getattr(self, "activation", "identity") == "rectified"
-        layer: PoissonUnits | GaussianUnits
-        if units is PoissonUnits:
-            layer = PoissonUnits(width, self.latents, prior_rate=_FIRST_RATE, activity="raw")
-        else:
-            layer = GaussianUnits(width, self.latents, activity="raw")
-        return AmortisedNetwork(encoder, layer, decoder, self.n_features_in_, rectified)
+        decoder = build_decoder(self.decoder, self.latents, self.shape_, _DICTIONARY_SCALE)
+        return AmortisedNetwork(encoder, layer(width), decoder, self.n_features_in_, **options)
 
 
-class PoissonVAE(_AmortisedVAE):
+class PoissonVAE(AbstractAmortisedVAE):
     """Spike counts from an encoder, in one pass: the P-VAE of arXiv:2405.14473.
 
     Args:
@@ -111,13 +107,15 @@ class PoissonVAE(_AmortisedVAE):
         self._remember(locals())
 
     def _build(self) -> nn.Module:
-        return self._network(PoissonUnits)
+        return self._network(
+            lambda width: PoissonUnits(width, self.latents, prior_rate=_FIRST_RATE, activity="raw")
+        )
 
     def _counts(self) -> bool:
         return True
 
 
-class GaussianVAE(_AmortisedVAE):
+class GaussianVAE(AbstractAmortisedVAE):
     """Gaussian codes from an encoder, in one pass; rectified if asked for.
 
     Args:
@@ -165,4 +163,7 @@ class GaussianVAE(_AmortisedVAE):
             raise ValueError(
                 f"activation is {self.activation!r}, expected one of {get_args(Activation)}."
             )
-        return self._network(GaussianUnits)
+        return self._network(
+            lambda width: GaussianUnits(width, self.latents, activity="raw"),
+            rectified=self.activation == "rectified",
+        )

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from ..training.run_folder import RunFolder
 from .amortised import GaussianVAE, PoissonVAE
+from .categorical import CategoricalVAE
 from .estimator import AbstractImageModel
+from .hybrid import IterativeAmortisedVAE, SemiAmortisedVAE
 from .iterative_gaussian import IterativeGaussianVAE
 from .iterative_poisson import IterativePoissonVAE
+from .laplace import LaplaceVAE
 from .predictive_coding import PredictiveCoding
 from .sparse_coding import SparseCoding
 
@@ -23,6 +26,10 @@ MODELS: dict[str, type[AbstractImageModel]] = {
         PredictiveCoding,
         PoissonVAE,
         GaussianVAE,
+        LaplaceVAE,
+        CategoricalVAE,
+        IterativeAmortisedVAE,
+        SemiAmortisedVAE,
     )
 }
 

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ..training.run_folder import RunFolder
+from .decoders import DecoderKind
 from .estimator import CodeStep
 from .learning import learn_by_settling
-from .point import AbstractPointModel, largest_eigenvalue
+from .point import AbstractPointModel, DecoderLearner, dictionary_of, largest_eigenvalue
 
 __all__ = ["PredictiveCoding"]
 
@@ -28,6 +29,8 @@ class PredictiveCoding(AbstractPointModel):
         epochs: passes over the images.
         incremental: move the dictionary with every step of inference.
         prior_precision: α.
+        decoder: "linear", "mlp" or "conv". Under the latter two errors go back through the
+            Jacobian, and steps that would raise the energy are not taken.
         batch_size: images at a time.
         learning_rate: of Adam.
         seed: of the dictionary and the order of images.
@@ -54,6 +57,7 @@ class PredictiveCoding(AbstractPointModel):
         *,
         incremental: bool = False,
         prior_precision: float = 0.1,
+        decoder: DecoderKind = "linear",
         batch_size: int = 200,
         learning_rate: float = 0.002,
         seed: int = 0,
@@ -64,24 +68,28 @@ class PredictiveCoding(AbstractPointModel):
 
     def _train(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
         self._check_positive("latents", "steps", "epochs", "batch_size", "learning_rate")
-        optimizer = torch.optim.Adam(self.module_.parameters(), lr=self.learning_rate)
+        learner = DecoderLearner(self.module_, self.learning_rate)
 
         def learn(batch: Tensor) -> Tensor:
+            for number, step in enumerate(self._infer(batch, self.steps), start=1):
+                if self.incremental or number == self.steps:
+                    learner.learn(batch, step.mean)
             with torch.no_grad():
-                for number, step in enumerate(self._infer(batch, self.steps), start=1):
-                    error = batch - self._decode(step.mean)
-                    if self.incremental or number == self.steps:
-                        self.module_.dictionary.grad = -(error.T @ step.mean) / len(batch)
-                        optimizer.step()
-                prior = self.prior_precision * step.mean.square().sum(1)
-                return 0.5 * (error.square().sum(1) + prior).mean()
+                error = 0.5 * (batch - self._decode(step.mean)).square().sum(1)
+                return (error + self._cost(step.mean)).mean()
 
-        learn_by_settling(self, self.module_, learn, images, held_out, run, optimizer)
+        learn_by_settling(self, self.module_, learn, images, held_out, run, learner.optimizer)
 
-    def _infer(self, images: Tensor, steps: int) -> Iterator[CodeStep]:
+    def _cost(self, code: Tensor) -> Tensor:
+        return 0.5 * self.prior_precision * code.square().sum(1)
+
+    def _proximal(self, code: Tensor, gain: Tensor) -> Tensor:
+        return code / (1.0 + gain * self.prior_precision)
+
+    def _infer_linear(self, images: Tensor, steps: int) -> Iterator[CodeStep]:
         code = images.new_zeros(len(images), self.latents)
         for number in range(steps):
-            dictionary = self.module_.dictionary.detach()  # it moves between incremental steps
+            dictionary = dictionary_of(self.module_)  # it moves between incremental steps
             if number == 0:
                 stiffest = largest_eigenvalue(dictionary.T @ dictionary)
             error = images - code @ dictionary.T

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from ..inference import LinearDecoder
 from ..training.run_folder import RunFolder
+from .decoders import DecoderKind
 from .estimator import CodeStep
 from .learning import learn_by_settling
-from .point import AbstractPointModel, largest_eigenvalue
+from .point import AbstractPointModel, DecoderLearner, dictionary_of, largest_eigenvalue
 
 __all__ = ["SparseCoding"]
 
@@ -64,6 +65,10 @@ class SparseCoding(AbstractPointModel):
         penalty: λ, in units of the images' standard deviation.
         epochs: passes over the images.
         nonnegative: keep codes at or above zero.
+        decoder: "linear", "mlp" or "conv". Under the latter two codes descend on the same energy
+            by guarded proximal steps, with errors that go back through the Jacobian, and the
+            decoder learns by Adam with its first columns within the unit ball.
+        learning_rate: of Adam, for decoders that are not linear.
         rate: h, the step over the time constant; it is lowered where the dictionary asks for it.
         batch_size: images at a time.
         seed: of the dictionary and the order of images.
@@ -81,6 +86,7 @@ class SparseCoding(AbstractPointModel):
     penalty: float
     nonnegative: bool
     rate: float
+    learning_rate: float
 
     def __init__(
         self,
@@ -90,6 +96,8 @@ class SparseCoding(AbstractPointModel):
         epochs: int = 20,
         *,
         nonnegative: bool = False,
+        decoder: DecoderKind = "linear",
+        learning_rate: float = 0.002,
         rate: float = 0.1,
         batch_size: int = 200,
         seed: int = 0,
@@ -99,23 +107,49 @@ class SparseCoding(AbstractPointModel):
         self._remember(locals())
 
     def _train(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
-        self._check_positive("latents", "steps", "epochs", "batch_size", "rate", "penalty")
-        learner = _SparseLearner(self.module_)
+        self._check_positive(
+            "latents", "steps", "epochs", "batch_size", "rate", "penalty", "learning_rate"
+        )
+        decoder = self.module_
+        if not isinstance(decoder, LinearDecoder):
+            self._train_nonlinear(images, held_out, run)
+            return
+        learner = _SparseLearner(decoder)
         with torch.no_grad():
-            dictionary = self.module_.dictionary
-            dictionary.div_(dictionary.norm(dim=0, keepdim=True))
+            decoder.dictionary.div_(decoder.dictionary.norm(dim=0, keepdim=True))
 
         def learn(batch: Tensor) -> Tensor:
             with torch.no_grad():
                 *_, last = self._infer(batch, self.steps)
-                error = 0.5 * (batch - self._decode(last.mean)).square().sum(1)
                 learner.learn(batch, last.mean)
-                return (error + self.penalty * last.mean.abs().sum(1)).mean()
+                return self._energy(batch, last.mean)
 
         learn_by_settling(self, learner, learn, images, held_out, run)
 
-    def _infer(self, images: Tensor, steps: int) -> Iterator[CodeStep]:
-        dictionary = self.module_.dictionary.detach()
+    def _train_nonlinear(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
+        learner = DecoderLearner(self.module_, self.learning_rate)
+
+        def learn(batch: Tensor) -> Tensor:
+            *_, last = self._infer(batch, self.steps)
+            learner.learn(batch, last.mean)
+            with torch.no_grad():
+                return self._energy(batch, last.mean)
+
+        learn_by_settling(self, self.module_, learn, images, held_out, run, learner.optimizer)
+
+    def _energy(self, images: Tensor, code: Tensor) -> Tensor:
+        error = 0.5 * (images - self._decode(code)).square().sum(1)
+        return (error + self._cost(code)).mean()
+
+    def _cost(self, code: Tensor) -> Tensor:
+        return self.penalty * code.abs().sum(1)
+
+    def _proximal(self, code: Tensor, gain: Tensor) -> Tensor:
+        size = torch.relu(code.abs() - gain * self.penalty)
+        return size * (code > 0) if self.nonnegative else size * code.sign()
+
+    def _infer_linear(self, images: Tensor, steps: int) -> Iterator[CodeStep]:
+        dictionary = dictionary_of(self.module_)
         gram = dictionary.T @ dictionary
         rate = min(self.rate, 1.0 / float(largest_eigenvalue(gram).clamp_min(1e-6)))
         drive = images @ dictionary

@@ -18,7 +18,6 @@ from .options import InferenceOptions
 Activation: TypeAlias = Literal["identity", "rectified"]
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 2.0
-MIN_STIFFNESS = 1e-2
 
 
 class GaussianState(NamedTuple):
@@ -182,6 +181,10 @@ class IterativeGaussian(AbstractIterativeModel[GaussianState]):
     @torch.no_grad()
     def draw(self, belief: Belief) -> Tensor:
         """φ(µ + σ ε)."""
+        return self.relaxed_draw(belief, 1.0)
+
+    def relaxed_draw(self, belief: Belief, temperature: float) -> Tensor:
+        """φ(µ + σ ε): Gaussian draws need no relaxing, whatever the temperature."""
         return self._activate(belief[0] + belief[1].exp() * torch.randn_like(belief[0]))
 
     def moments(self, belief: Belief) -> Moments:
@@ -218,7 +221,7 @@ class IterativeGaussian(AbstractIterativeModel[GaussianState]):
             scale_force = scale_force - half * slopes.variance_by_log_scale
         loc_force = loc_force - prior_precision * (loc - self.prior_loc)
         scale_force = scale_force - prior_precision * variance + kl_weight
-        stiffness = stiffness.clamp_min(MIN_STIFFNESS)
+        stiffness = stiffness.clamp_min(self.least_stiffness)
         # At the optimum of ξ the curvature is 2 β; far above it, 2 σ² times the stiffness.
         return loc_force / stiffness, scale_force / (2.0 * (variance * stiffness + kl_weight))
 

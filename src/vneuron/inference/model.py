@@ -20,6 +20,7 @@ StateT = TypeVar("StateT", bound=tuple[Tensor, ...])
 
 LOG_SIGMA_BOUND = 3.45
 INITIAL_LOG_LEAK = -3.0
+MIN_STIFFNESS = 1e-2
 
 
 class Constants(NamedTuple):
@@ -173,7 +174,19 @@ class AbstractIterativeModel(nn.Module, ABC, Generic[StateT]):
     def draw(self, belief: Belief) -> Tensor:
         """One exact draw of the activity from a posterior, [batch, latents]; no gradient."""
 
+    @abstractmethod
+    def relaxed_draw(self, belief: Belief, temperature: float) -> Tensor:
+        """One draw that gradients pass, [batch, latents]: counts are relaxed."""
+
     # -- shared ----------------------------------------------------------------------------
+
+    @property
+    def least_stiffness(self) -> float:
+        """What directions are divided by at least: 1 where curvature is not known.
+
+        With 1 they are plain natural gradients, and the guard alone finds their gain.
+        """
+        return MIN_STIFFNESS if self.decoder.is_linear else 1.0
 
     def constants(self) -> Constants:
         """What every step of a sequence shares."""

@@ -15,7 +15,6 @@ from .model import AbstractIterativeModel, Belief, Constants, Moments, StepTerms
 from .options import InferenceOptions
 
 MIN_LOG_RATE = -12.0
-MIN_STIFFNESS = 1e-2
 
 
 class PoissonState(NamedTuple):
@@ -161,6 +160,10 @@ class IterativePoisson(AbstractIterativeModel[PoissonState]):
         """Spike counts."""
         return sample_counts(belief[0].exp())
 
+    def relaxed_draw(self, belief: Belief, temperature: float) -> Tensor:
+        """Counts through a soft window."""
+        return self.sample(belief[0], temperature)
+
     def moments(self, belief: Belief) -> Moments:
         """The rate is mean and variance."""
         rate = belief[0].exp()
@@ -178,7 +181,7 @@ class IterativePoisson(AbstractIterativeModel[PoissonState]):
         velocity = drive - (constants.curvature + constants.leak)
         velocity = velocity - kl_weight * (log_rate - self.log_prior)
         stiffness = 2.0 * constants.curvature * log_rate.exp() + kl_weight
-        return (velocity / stiffness.clamp_min(MIN_STIFFNESS),)
+        return (velocity / stiffness.clamp_min(self.least_stiffness),)
 
     def move(self, belief: Belief, change: Belief) -> Belief:
         """New potentials within their limits."""
