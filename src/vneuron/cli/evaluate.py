@@ -65,7 +65,8 @@ def run(
         write_results(folder, found, metrics, table.panel)
         console.say(f"report: {write_report(run)}")
     if json:
-        result = {name: metrics[name] for name in ("test", "windows", "health")}
+        shown = ("test", "windows", "health", "latent_share")
+        result = {name: metrics[name] for name in shown}
         print_json({**result, "seconds": round(time.monotonic() - started, 2), "run": str(run)})
     else:
         print_scores(metrics["test"], metrics["windows"])

@@ -45,8 +45,8 @@ class Experiment:
         """Train, score and report; what is wrong with the data is found before anything is written.
 
         Returns:
-            "test", "windows", "health", "outcome", "train_cpu_seconds" by model, "notes" and
-            "run", as `--json` prints them.
+            "test", "windows", "health", "latent_share", "outcome", "train_cpu_seconds" by model,
+            "notes" and "run", as `--json` prints them.
         """
         from ..forecasting.comparison import score_field, train_field, write_results
         from ..forecasting.fitting import open_run
@@ -62,18 +62,19 @@ class Experiment:
         )
         facts = {**self.facts, "command": command}
         with open_run(
-            folder, self.config, material, facts, resume=resume, overwrite=overwrite
+            folder, material.config, material, facts, resume=resume, overwrite=overwrite
         ) as run:
             found = train_field(
                 material,
-                self.config,
+                material.config,
                 run,
                 baselines=baselines,
                 resume=resume,
                 quiet=self.console.quiet,
             )
             outcome = found.outcome.reason.value if found.outcome else "completed"
-            metrics: dict[str, Any] = {"test": {}, "windows": 0, "health": None}
+            metrics: dict[str, Any] = dict.fromkeys(("health", "latent_share"))
+            metrics |= {"test": {}, "windows": 0}
             if not found.interrupted and run is not None:
                 metrics = score_field(found, self.panel, say=say)
                 write_results(run, found, metrics, self.panel)
@@ -85,6 +86,7 @@ class Experiment:
             "test": metrics["test"],
             "windows": metrics["windows"],
             "health": metrics["health"],
+            "latent_share": metrics["latent_share"],
             "outcome": outcome,
             "train_cpu_seconds": found.seconds,
             "notes": list(material.notes),

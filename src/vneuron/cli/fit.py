@@ -67,13 +67,21 @@ def run(
     network: Annotated[
         str, typer.Option(rich_help_panel=options.MODEL, help="trajectory or reference.")
     ] = "trajectory",
-    lag: Annotated[
-        int,
+    activity: Annotated[
+        str,
         typer.Option(
             rich_help_panel=options.MODEL,
-            help="Steps to the earlier window that the reference network reads too.",
+            help="How its head reads a unit's latents: mean, sum, scaled_sum or raw.",
         ),
-    ] = 4,
+    ] = "mean",
+    lag: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="Steps to the earlier window that the reference network reads, and that an "
+            "autoregressive prior remembers. If not given 4 in the reference, else the season.",
+        ),
+    ] = None,
     train_draws: Annotated[
         int,
         typer.Option(rich_help_panel=options.MODEL, help="Draws per window in its training."),
@@ -95,12 +103,34 @@ def run(
             help="What governs units: adaptive, none, free, projection or homeostasis.",
         ),
     ] = "adaptive",
+    scale_form: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="Of controls that rescale units: raw, mean or gauge.",
+        ),
+    ] = "raw",
     scale: Annotated[
         str, typer.Option(rich_help_panel=options.MODEL, help="input, per_unit or scalar.")
     ] = "input",
     prior: Annotated[
-        str, typer.Option(rich_help_panel=options.MODEL, help="standard or learned.")
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL, help="learned, standard, autoregressive or macro."
+        ),
     ] = "learned",
+    ar_form: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="Of the autoregressive prior: kl or quadratic; if not given quadratic under "
+            "homeostasis, else kl.",
+        ),
+    ] = None,
+    macro_dim: Annotated[
+        int,
+        typer.Option(rich_help_panel=options.MODEL, help="Latents that the macro prior shares."),
+    ] = 4,
     beta: Annotated[
         float,
         typer.Option(
@@ -174,13 +204,17 @@ def run(
         units=units,
         latent_dim=latent_dim,
         network=network,  # type: ignore[arg-type]  # the config checks it and names the choices
+        activity=activity,  # type: ignore[arg-type]
         lag=lag,
         train_draws=train_draws,
         draws=draws,
         combine=combine,  # type: ignore[arg-type]
         control=control,  # type: ignore[arg-type]
+        scale_form=scale_form,  # type: ignore[arg-type]
         scale=scale,  # type: ignore[arg-type]
         prior=prior,  # type: ignore[arg-type]
+        ar_form=ar_form,  # type: ignore[arg-type]
+        macro_dim=macro_dim,
         beta=beta,
         likelihood=likelihood,  # type: ignore[arg-type]
         location=location,  # type: ignore[arg-type]

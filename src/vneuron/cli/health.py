@@ -25,9 +25,8 @@ def run(
     from ..forecasting.comparison import health_facts
     from ..forecasting.store import read_model
     from ..training.run_folder import RunFolder
-    from ..vitals.health import health
 
-    judged = health(read_model(RunFolder.open(run), device=device, seed=seed).network)
+    judged = read_model(RunFolder.open(run), device=device, seed=seed).health()
     if json:
         print_json({**health_facts(judged), "units": judged.units.to_dict(orient="records")})
     elif not quiet:

@@ -193,8 +193,10 @@ class UnitStatistics(nn.Module):
             getattr(self, name).mul_(factor.square())
         self.loc_mean.mul_(c)
         self.loc_square.mul_(c.square())
-        if scale_too:
+        if scale_too:  # another gauge, by which z has not drifted
             self._shift_log_scale(c.log())
+            self.reference_mean.mul_(c)
+            self.reference_variance.mul_(c.square())
         self.pairs.rescale(factor, scale_too=scale_too)
 
     def _shift_log_scale(self, shift: Tensor) -> None:

@@ -76,6 +76,10 @@ class AbstractDynamicPrior(AbstractPrior):
     """A prior that ties a unit to its state one window before."""
 
     @abstractmethod
+    def phi(self) -> Tensor:
+        """How much of the previous state is expected again, [units, k]."""
+
+    @abstractmethod
     def transition(self, statistics: UnitStatistics) -> Tensor:
         """Mean price of moving away from the previous state, nats, [units], summed over k.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..vitals.health import Health, health
+from ..vitals.health import Health
 from . import frames, store
 from .aggregate import Statistic
 from .data.frame import Panel
@@ -117,13 +117,20 @@ class AbstractForecaster(ABC):
             mse, mae, crps, nll (nats per step), coverage_80, coverage_95, joint_nll (nats per
             step), path_crps and path_coverage_80 (of the mean over the horizon), energy (energy
             score / √H), in training standard deviations of each series; the same under "raw" in
-            the data's unit; and "windows".
+            the data's unit; latent_variance_share and latent_likelihood_share (what z carries of
+            them, see `latent_share`; None where no window has its whole target); and "windows".
 
         Raises:
             DataError: no window can be scored.
         """
-        found = self.evaluation(df, step=step)
-        return {**found.scores, "windows": found.windows}
+        panel = self._context(df)
+        found = self.model.evaluation(panel, step)
+        share = self.model.latent_share(panel, step)
+        carried = {
+            "latent_variance_share": None if share is None else share.variance,
+            "latent_likelihood_share": None if share is None else share.likelihood,
+        }
+        return {**found.scores, **carried, "windows": found.windows}
 
     def evaluation(self, df: object, *, step: int = 1) -> Evaluation:
         """As `evaluate`, with the calibration curves."""
@@ -135,8 +142,12 @@ class AbstractForecaster(ABC):
         return measure_latent_share(self.model.network, windows)
 
     def health(self) -> Health:
-        """Vitals and verdict of every unit; `.ok` says whether the model is well."""
-        return health(self.model.network)
+        """Vitals and verdict of every unit; `.ok` says whether the model is well.
+
+        `.latent_share` is what z carried of the forecasts of the validation windows; see
+        `latent_share` for other windows.
+        """
+        return self.model.health()
 
     def plot(
         self,

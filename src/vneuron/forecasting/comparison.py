@@ -15,7 +15,7 @@ from ..training.checkpoint import load_weights, save_checkpoint
 from ..training.journal import checkpoint_name
 from ..training.outcome import StopReason, TrainingOutcome
 from ..training.run_folder import RunFolder
-from ..vitals.health import Health, health
+from ..vitals.health import Health
 from .config import ForecasterConfig
 from .contenders import CONTENDERS, Contender
 from .data.frame import Panel
@@ -179,7 +179,8 @@ def score_field(
 
     Returns:
         "test": scores by model; "calibration": by model; "windows": how many were scored;
-        "health". Without a window to score, "test" is empty.
+        "health"; "latent_share": what z carries of EVE's. Without a window to score, "test" is
+        empty.
     """
     windows = found.eve.windows_to_score(panel, step)
     scaling = found.eve.scaling(panel)
@@ -188,12 +189,13 @@ def score_field(
         if say is not None:
             say(f"scoring {name} on {len(windows):,} windows")
         scored[name] = evaluate(forecast, windows, scaling, joint=joint, seed=found.eve.config.seed)
-    judged = health(found.eve.network)
+    share = found.eve.latent_share(panel, step) if len(windows) else None
     return {
         "test": {name: evaluation.scores for name, evaluation in scored.items()},
         "calibration": {name: evaluation.calibration for name, evaluation in scored.items()},
         "windows": len(windows),
-        "health": health_facts(judged),
+        "health": health_facts(found.eve.health()),
+        "latent_share": None if share is None else share.as_dict(),
         "seconds": found.seconds,
     }
 
@@ -209,6 +211,7 @@ def health_facts(judged: Health) -> dict[str, Any]:
         "ok": judged.ok,
         "reasons": list(judged.reasons),
         "layers": layers,
+        "latent_share": None if judged.latent_share is None else dict(judged.latent_share),
     }
 
 

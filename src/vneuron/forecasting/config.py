@@ -9,6 +9,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 import torch
 
 from ..controls import Preset
+from ..core import ScaleForm
+from ..functional.pooling import Activity
+from ..priors.autoregressive import TransitionForm
 from ..training.config import Device, Precision, TrainingConfig
 from ..units.gaussian import ScaleKind
 from .data.columns import EXOGENOUS
@@ -20,8 +23,12 @@ from .networks.normalisation import Location
 from .networks.reference.network import Combine
 
 NetworkKind: TypeAlias = Literal["trajectory", "reference"]
-PriorKind: TypeAlias = Literal["standard", "learned"]
+PriorKind: TypeAlias = Literal["standard", "learned", "autoregressive", "macro"]
 LocationChoice: TypeAlias = Literal["auto"] | Location
+
+
+REFERENCE_LAG = 4
+"""Steps between the reference's two windows, as in its companion code."""
 
 
 class NetworkDefaults(NamedTuple):
@@ -68,13 +75,17 @@ class ForecasterConfig:
     units: int = 32
     latent_dim: int = 1
     network: NetworkKind = "trajectory"
-    lag: int = 4
+    activity: Activity = "mean"
+    lag: int | None = None
     train_draws: int = 4
     draws: int = 8
     combine: Combine = "mean"
     control: Preset = "adaptive"
+    scale_form: ScaleForm = "raw"
     scale: ScaleKind = "input"
     prior: PriorKind = "learned"
+    ar_form: TransitionForm | None = None
+    macro_dim: int = 4
     beta: float = 1.0
     likelihood: Likelihood = "student"
     location: LocationChoice = "auto"
@@ -96,9 +107,11 @@ class ForecasterConfig:
 
     def __post_init__(self) -> None:
         check_window(self.input_size, self.horizon)
-        for name in ("units", "latent_dim", "hidden", "lag", "train_draws", "draws"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        whole = ("units", "latent_dim", "hidden", "lag", "train_draws", "draws", "macro_dim")
+        for name in whole:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}, expected at least 1.")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}, expected a share from 0 to below 1.")
         if not (math.isfinite(self.beta) and self.beta >= 0.0):
@@ -106,9 +119,12 @@ class ForecasterConfig:
         choices: dict[str, tuple[Any, ...]] = {
             "network": get_args(NetworkKind),
             "combine": get_args(Combine),
+            "activity": get_args(Activity),
             "control": get_args(Preset),
+            "scale_form": get_args(ScaleForm),
             "scale": get_args(ScaleKind),
             "prior": get_args(PriorKind),
+            "ar_form": (None, *get_args(TransitionForm)),
             "likelihood": get_args(Likelihood),
             "location": ("auto", *get_args(Location)),
             "missing": MISSING,
@@ -121,9 +137,39 @@ class ForecasterConfig:
         self.training(quiet=True)
 
     @property
+    def earlier_windows(self) -> int:
+        """How many lags further back than L it reads: the reference's pair, a prior's memory."""
+        return (self.network == "reference") + (self.prior == "autoregressive")
+
+    @property
+    def known_lag(self) -> int | None:
+        """The lag; None where it is the season of data that have not been read yet."""
+        if self.lag is None and self.network == "reference":
+            return REFERENCE_LAG
+        return self.lag
+
+    @property
     def lookback(self) -> int:
-        """Rows of context that a window needs: the reference network reads an earlier one too."""
-        return self.input_size + (self.lag if self.network == "reference" else 0)
+        """Rows of context that a window needs.
+
+        Raises:
+            ValueError: that depends on the data's season.
+        """
+        if not self.earlier_windows:
+            return self.input_size
+        if self.known_lag is None:
+            raise ValueError(
+                "lag is None, which stands for the season of the data: give it in steps, or take "
+                "the configuration that `prepare` returns with the data (material.config)."
+            )
+        return self.input_size + self.earlier_windows * self.known_lag
+
+    @property
+    def transition_form(self) -> TransitionForm:
+        """Of an autoregressive prior: the papers' penalty under their homeostasis, else the KL."""
+        if self.ar_form is not None:
+            return self.ar_form
+        return "quadratic" if self.control == "homeostasis" else "kl"
 
     def training(self, *, quiet: bool) -> TrainingConfig:
         """How the network is trained."""

@@ -8,9 +8,9 @@ import torch
 
 from ..controls import attach_preset
 from ..core import AbstractPrior, AbstractUnit
-from ..priors import LearnedNormal, StandardNormal
+from ..priors import AutoregressiveNormal, LearnedNormal, MacroNormal, StandardNormal
 from ..units import DeterministicUnits, GaussianUnits
-from .config import ForecasterConfig, network_defaults
+from .config import REFERENCE_LAG, ForecasterConfig, network_defaults
 from .data.windows import Windows
 from .forecast_task import AbstractForecastObjective, AbstractForecastTask
 from .networks.forecast_network import AbstractForecastNetwork
@@ -22,6 +22,9 @@ from .task import TrajectoryObjective, TrajectoryTask
 Contender: TypeAlias = Literal["EVE", "twin", "linear", "lowrank"]
 
 CONTENDERS: tuple[Contender, ...] = get_args(Contender)
+
+PENALTY_PHI, PENALTY_TAU = 0.95, 0.196
+"""φ and τ of the papers' penalty; τ is .8 √(mean centre of the band), .06 at its target of .05."""
 
 
 def build_network(
@@ -50,12 +53,15 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         units = _units(contender, config)
+        remembers = contender == "EVE" and config.prior == "autoregressive"
+        prior_lag = (config.known_lag or 0) if remembers else 0
+        macro = _macro(config) if contender == "EVE" and config.prior == "macro" else None
         if config.network == "reference" and units is not None:
             return ReferenceNetwork(
                 config.input_size,
                 config.horizon,
                 units,
-                lag=config.lag,
+                lag=config.known_lag or REFERENCE_LAG,
                 hidden=config.hidden,
                 dropout=config.dropout,
                 likelihood=config.likelihood,
@@ -64,6 +70,8 @@ def build_network(
                 train_draws=config.train_draws,
                 draws=config.draws,
                 combine=config.combine,
+                prior_lag=prior_lag,
+                macro=macro,
             )
         own = config.network == "trajectory"
         rank = config.units * config.latent_dim if own else network_defaults("trajectory").units
@@ -77,6 +85,8 @@ def build_network(
             likelihood=config.likelihood,
             location=location,
             mask_inputs=mask_inputs,
+            prior_lag=prior_lag,
+            macro=macro,
         )
 
 
@@ -113,15 +123,37 @@ def _units(contender: Contender, config: ForecasterConfig) -> AbstractUnit | Non
             scale=config.scale,
             prior=_prior(config),
             beta=config.beta,
+            activity=config.activity,
         )
-        attach_preset(units, config.control, steps=config.horizon)
+        attach_preset(units, config.control, steps=config.horizon, form=config.scale_form)
         return units
     if contender == "twin":
-        return DeterministicUnits(config.hidden, config.units, config.latent_dim)
+        return DeterministicUnits(
+            config.hidden, config.units, config.latent_dim, activity=config.activity
+        )
     return None
 
 
 def _prior(config: ForecasterConfig) -> AbstractPrior:
+    size = (config.units, config.latent_dim)
     if config.prior == "learned":
-        return LearnedNormal(config.units, config.latent_dim)
-    return StandardNormal()
+        return LearnedNormal(*size)
+    if config.prior == "macro":
+        return MacroNormal(*size, config.macro_dim)
+    if config.prior == "standard":
+        return StandardNormal()
+    if config.transition_form == "kl":
+        return AutoregressiveNormal(*size)
+    return AutoregressiveNormal(*size, phi=PENALTY_PHI, tau=PENALTY_TAU, form="quadratic")
+
+
+def _macro(config: ForecasterConfig) -> AbstractUnit:
+    """The macro latent, a unit for each of its dimensions.
+
+    The papers' controls hold for it too. Budgets by use do not, since nothing is forecast from
+    it; it keeps its price, and what it is worth is what it saves the units.
+    """
+    macro = GaussianUnits(config.hidden, config.macro_dim, beta=config.beta)
+    if config.control != "adaptive":
+        attach_preset(macro, config.control, steps=config.horizon)
+    return macro

@@ -13,7 +13,9 @@ from ..objective import penalties
 from ..training.task import AbstractTask
 from ..vitals.health import health
 from .data.windows import WindowBatch, Windows, evenly_spaced
+from .latent_share import remember_latent_share
 from .laws.trajectory import AbstractTrajectory
+from .macro_use import measure_macro_use
 from .networks.forecast_network import AbstractForecastNetwork
 from .usefulness import Usefulness
 
@@ -125,7 +127,7 @@ class AbstractForecastTask(AbstractTask):
     def validate(self, module: nn.Module) -> dict[str, float]:
         """Held-out scores: NLL in nats per step, MSE in squared training deviations.
 
-        Calibrates the network, and measures what each unit is worth.
+        Calibrates the network, and measures what each unit is worth and all of them carry.
         """
         windows = self._validation.to(next(module.parameters()).device)
         self.calibrate(windows)
@@ -142,8 +144,15 @@ class AbstractForecastTask(AbstractTask):
         units = self._network.units
         if units is None or not units.variational:
             return
+        remember_latent_share(self._network, windows, self._use_windows)
         some = evenly_spaced(len(windows), self._use_windows)
-        found = self.usefulness(windows.gather(some.to(windows.starts.device)))
+        batch = windows.gather(some.to(windows.starts.device))
+        shared = measure_macro_use(self._network, batch)
+        if shared is not None and self._network.macro is not None:
+            # Not counted as a measurement: budgets by use go by what the forecast gains.
+            self._network.macro.statistics.use.copy_(shared[0])
+            self._network.macro.statistics.dynamic_use.copy_(shared[1])
+        found = self.usefulness(batch)
         if found is not None:
             units.statistics.use.copy_(found.use)
             units.statistics.dynamic_use.copy_(found.dynamic_use)

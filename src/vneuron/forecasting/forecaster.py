@@ -25,6 +25,9 @@ from .reading import read_frame
 
 if TYPE_CHECKING:
     from ..controls import Preset
+    from ..core import ScaleForm
+    from ..functional.pooling import Activity
+    from ..priors.autoregressive import TransitionForm
     from ..training.config import Device, Precision
     from ..units.gaussian import ScaleKind
 
@@ -42,15 +45,25 @@ class EVEForecaster(AbstractForecaster):
         units: number of units; None is 32, in the reference network 1024.
         latent_dim: k, latent dimensions of a unit.
         network: "trajectory", or "reference", the papers': the sampled z is the only path.
-        lag: of the reference: steps to the earlier window that it reads too, rows more of context.
+        activity: of the reference: how its head reads a unit's k latents, "mean", "sum",
+            "scaled_sum" or "raw"; the trajectory network reads each of them.
+        lag: steps to the earlier window that the reference reads too, and that an autoregressive
+            prior remembers; as many rows more of context for each. None is 4 in the reference,
+            else the season of the training data.
         train_draws: of the reference: draws of z per window in training.
         draws: of the reference: draws in forecasts, which are mixtures over them.
         combine: of the reference: put the draws' "mean" or "median" forward, or weigh by "score".
         control: what governs units in training: "adaptive" prices each unit's information by what
             it buys on validation windows; "none" keeps β as it is; "free", "projection" and
             "homeostasis" are the papers' (see `vneuron.attach_preset`).
+        scale_form: of controls that rescale units: "raw", "mean" or "gauge" (`vneuron.rescale`).
         scale: units' standard deviation: "input" (depends on the window), "per_unit", "scalar".
-        prior: "learned" (of each unit: KL is then what it takes from the window), or "standard".
+        prior: "learned" (of each unit: KL is then what it takes from the window), "standard",
+            "autoregressive" (each unit remembers its state `lag` steps before: KL is what has
+            changed), or "macro" (a latent that all units of a window share is paid for once).
+        ar_form: of the autoregressive prior: "kl", or "quadratic", the papers' penalty; None is
+            the penalty under control="homeostasis", whose share is then balanced, else the KL.
+        macro_dim: of the macro prior: size of the shared latent.
         beta: price of a nat of each unit's KL, against likelihood in nats per window; where a
             control moves it, the price that training starts from.
         likelihood: "student" (heavy tails, ν learned) or "gaussian".
@@ -93,13 +106,17 @@ class EVEForecaster(AbstractForecaster):
         latent_dim: int = 1,
         *,
         network: NetworkKind = "trajectory",
-        lag: int = 4,
+        activity: Activity = "mean",
+        lag: int | None = None,
         train_draws: int = 4,
         draws: int = 8,
         combine: Combine = "mean",
         control: Preset = "adaptive",
+        scale_form: ScaleForm = "raw",
         scale: ScaleKind = "input",
         prior: PriorKind = "learned",
+        ar_form: TransitionForm | None = None,
+        macro_dim: int = 4,
         beta: float = 1.0,
         likelihood: Likelihood = "student",
         location: LocationChoice = "auto",
@@ -164,8 +181,8 @@ class EVEForecaster(AbstractForecaster):
             RunFolderError: `run_dir` holds something else.
         """
         sizes = {"train_size": train_size, "val_size": val_size, "test_size": test_size}
-        config = self.config
-        material = prepare(read_frame(df, config), config, **sizes)
+        material = prepare(read_frame(df, self.config), self.config, **sizes)
+        config = material.config
         with open_run(run_dir, config, material, sizes, resume=resume, overwrite=overwrite) as run:
             self._model, self.outcome = train(
                 "EVE", material, config, run=run, resume=resume, quiet=self.quiet, on_epoch=on_epoch

@@ -13,6 +13,7 @@ from .data.windows import WindowBatch, Windows, evenly_spaced
 from .networks.forecast_network import AbstractForecastNetwork
 
 MOST_WINDOWS = 2048
+"""What is asked of the windows to score; a validation asks of fewer."""
 BATCH = 512
 
 
@@ -41,20 +42,27 @@ class LatentShare(NamedTuple):
     likelihood: float
     windows: int
 
+    def as_dict(self) -> dict[str, float]:
+        """By name, for reports."""
+        return self._asdict()
+
 
 @torch.no_grad()
-def measure_latent_share(network: AbstractForecastNetwork, windows: Windows) -> LatentShare:
-    """Ask it of held-out windows, at most 2,048 of them, evenly spaced.
+def measure_latent_share(
+    network: AbstractForecastNetwork, windows: Windows, most: int = MOST_WINDOWS
+) -> LatentShare:
+    """Ask it of held-out windows.
 
     Args:
         network: in evaluation mode.
         windows: with targets; those with a missing target are left out.
+        most: so many of them, evenly spaced.
 
     Raises:
         ValueError: no window has its whole target.
     """
     windows = windows.to(next(network.parameters()).device)
-    chosen = evenly_spaced(len(windows), MOST_WINDOWS).to(windows.starts.device)
+    chosen = evenly_spaced(len(windows), most).to(windows.starts.device)
     batch = windows.gather(chosen).complete()
     count = len(batch.target)
     if not count:
@@ -74,6 +82,24 @@ def measure_latent_share(network: AbstractForecastNetwork, windows: Windows) -> 
         likelihood=lost / known if known > 0.0 else math.nan,
         windows=count,
     )
+
+
+@torch.no_grad()
+def remember_latent_share(
+    network: AbstractForecastNetwork, windows: Windows, most: int = MOST_WINDOWS
+) -> None:
+    """Measure it and keep it in the network, so that its health can tell; no window, no change."""
+    try:
+        share = measure_latent_share(network, windows, most)
+    except ValueError:  # every held-out window lacks a target: nothing is known
+        return
+    network.latent_share.copy_(torch.tensor([float(value) for value in share]))
+
+
+def remembered_latent_share(network: AbstractForecastNetwork) -> LatentShare | None:
+    """What `remember_latent_share` left; None if it was never measured."""
+    found = LatentShare(*network.latent_share.tolist())
+    return None if math.isnan(found.windows) else found._replace(windows=int(found.windows))
 
 
 def _part(batch: WindowBatch, start: int) -> WindowBatch:

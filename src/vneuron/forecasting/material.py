@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from .data.scaling import Scaling
 from .data.split import RowRange, Size, Split
 from .data.windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
 from .networks.normalisation import Location, choose_location
+from .season import find_season
 
 LOCATION_WINDOWS = 4096
 
@@ -31,6 +32,7 @@ class Material:
         train: windows wholly in the training rows.
         validation: windows whose targets lie in the validation rows.
         location: what windows are centred on.
+        config: the forecaster's options, with those that the data decide.
     """
 
     panel: Panel
@@ -40,6 +42,7 @@ class Material:
     train: Windows
     validation: Windows
     location: Location
+    config: ForecasterConfig
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -65,14 +68,16 @@ def prepare(
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
     """
-    split = Split.of(
-        panel,
-        config.lookback,
-        config.horizon,
-        train_size=train_size,
-        val_size=val_size,
-        test_size=test_size,
-    )
+    sizes: dict[str, Size] = {
+        "train_size": train_size,
+        "val_size": val_size,
+        "test_size": test_size,
+    }
+    if config.earlier_windows and config.known_lag is None:
+        # Rows for training do not depend on the lag; whether they suffice is asked again below.
+        rows = Split.of(panel, config.input_size, config.horizon, **sizes).train.stop
+        config = replace(config, lag=find_season(panel, rows, config.input_size))
+    split = Split.of(panel, config.lookback, config.horizon, **sizes)
     scaling = Scaling.fit(panel, split.train.stop)
     flat = flatten(panel, scaling)
     train = windows_between(flat, split.train, config.lookback, config.horizon)
@@ -85,7 +90,7 @@ def prepare(
                 "at least one horizon, or smaller sizes"
             )
     location = _location(train) if config.location == "auto" else config.location
-    return Material(panel, split, scaling, flat, train, validation, location)
+    return Material(panel, split, scaling, flat, train, validation, location, config)
 
 
 def _location(train: Windows) -> Location:
@@ -100,8 +105,8 @@ def _location(train: Windows) -> Location:
 
 def _context(config: ForecasterConfig) -> str:
     """What a context consists of, for messages."""
-    lag = config.lookback - config.input_size
-    return f"input_size {config.input_size}" + (f" + lag {lag}" if lag else "")
+    earlier = config.lookback - config.input_size
+    return f"input_size {config.input_size}" + (f" + lag {earlier}" if earlier else "")
 
 
 def rows_in_span(panel: Panel, first: Ints, last: Ints) -> RowRange:

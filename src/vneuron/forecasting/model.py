@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core import muted
+from ..vitals.health import Health, health
 from .config import ForecasterConfig
 from .contenders import Contender, build_network
 from .data.errors import DataError
@@ -19,6 +20,7 @@ from .data.rows import Ints
 from .data.scaling import Scaling
 from .data.windows import WindowBatch, Windows, flatten, last_windows, windows_between
 from .evaluation import Evaluation, evaluate
+from .latent_share import LatentShare, measure_latent_share, remembered_latent_share
 from .laws.trajectory import AbstractTrajectory
 from .memory import Memory
 from .networks.forecast_network import AbstractForecastNetwork
@@ -74,6 +76,16 @@ class FittedModel:
             path: AbstractTrajectory = self.network(*self._inputs(batch))
         return path.to(batch.context.device)
 
+    def health(self) -> Health:
+        """Vitals and verdict of every unit, and what z carries of the forecasts.
+
+        Raises:
+            ValueError: a model without units that draw.
+        """
+        share = remembered_latent_share(self.network)
+        judged = health(self.network)
+        return judged if share is None else replace(judged, latent_share=share.as_dict())
+
     def scaling(self, panel: Panel) -> Scaling:
         """Of the panel's series: as at the fit where known."""
         return self.memory.scaling.aligned(panel)
@@ -92,6 +104,14 @@ class FittedModel:
         """
         windows = self.some_windows_to_score(panel, step)
         return evaluate(self.forecast, windows, self.scaling(panel), seed=self.config.seed)
+
+    def latent_share(self, panel: Panel, step: int = 1) -> LatentShare | None:
+        """What z carries on the windows to score; None where none of them has its whole target."""
+        windows = self.some_windows_to_score(panel, step)
+        try:
+            return measure_latent_share(self.network, windows)
+        except ValueError:
+            return None
 
     def some_windows_to_score(self, panel: Panel, step: int = 1) -> Windows:
         """As `windows_to_score`, but not none.

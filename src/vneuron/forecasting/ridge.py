@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from .data.windows import WindowBatch, Windows
 from .laws.predictive import TrajectoryDistribution
-from .networks.forecast_network import last_rows
 from .networks.normalisation import Location, WindowScale, window_scale
+from .networks.pairs import last_rows
 
 BATCH = 4096
 SMALLEST_SPREAD = 1e-3

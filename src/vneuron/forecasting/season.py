@@ -1,8 +1,15 @@
-"""How many steps a season has, for the seasonal naive forecast."""
+"""How many steps a season has: for the seasonal naive forecast, and for priors with a memory."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+
+from .data.frame import Panel
+from .data.rows import Ints
+
+PEAK = 0.3
+"""A lower peak of the autocorrelation is not taken for a season."""
 
 _DAY = pd.Timedelta(days=1)
 
@@ -38,3 +45,41 @@ def season_length(freq: str | int) -> int:
     if step == _DAY:
         return 7
     return max(1, round(_DAY / step)) if step < _DAY else 1
+
+
+def find_season(panel: Panel, rows: Ints, most: int) -> int:
+    """Steps of the season: what the frequency suggests, else what the first rows themselves show.
+
+    These show one where their autocorrelation has a peak above `PEAK`, the highest between lag 2
+    and `most`; without it the answer is 1, the step before.
+
+    Args:
+        panel: the series.
+        rows: how many rows of each series may be looked at: those for training.
+        most: the longest season that is looked for.
+
+    Example:
+        >>> import numpy as np, pandas as pd
+        >>> y = np.sin(2 * np.pi * np.arange(60) / 12)
+        >>> panel = Panel.from_frame(pd.DataFrame({"unique_id": "a", "ds": range(60), "y": y}))
+        >>> find_season(panel, np.array([48]), most=20)
+        12
+    """
+    named = season_length(panel.freq)
+    if named > 1:
+        return named
+    lags = min(most, int(rows.max()) // 2 - 1)
+    found = []
+    whole = np.asarray(panel.values)
+    for start, count in zip(panel.offsets[:-1], rows, strict=True):
+        values = whole[start : start + count]
+        deviation = np.nan_to_num(values - np.nanmean(values)) if count else values
+        energy = float(deviation @ deviation)
+        if energy > 0.0:
+            found.append([deviation[k:] @ deviation[: count - k] / energy for k in range(lags + 2)])
+    if not found or lags < 2:
+        return 1
+    correlation = np.mean(found, axis=0)
+    middle = correlation[2:-1]
+    peaks = (middle > correlation[1:-2]) & (middle > correlation[3:]) & (middle > PEAK)
+    return int(2 + np.argmax(np.where(peaks, middle, -1.0))) if peaks.any() else 1

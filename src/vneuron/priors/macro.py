@@ -57,6 +57,11 @@ class MacroNormal(AbstractPrior):
         variance = bounded_scale(self.raw_scale).square() + self.weight.square().sum(-1)
         return self.loc, variance.sqrt()
 
+    def conditional(self, macro: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean [batch, units, k] and deviation [units, k] of p(z | g), g [batch, macro_dim]."""
+        centre = self.loc + torch.einsum("bm,ukm->buk", macro, self.weight)
+        return centre, bounded_scale(self.raw_scale)
+
     def kl(self, loc: Tensor, scale: Tensor, context: PriorContext | None = None) -> Tensor:
         """KL(q ‖ p(z | g)) in nats, [batch, units]; from the marginal without g."""
         if context is None or context.macro is None:
@@ -68,8 +73,7 @@ class MacroNormal(AbstractPrior):
                 f"[{loc.shape[0]}, {self.macro_dim}]: one row per example "
                 "(latent.sample.flatten(1)), or build the prior with another macro_dim."
             )
-        centre = self.loc + torch.einsum("bm,ukm->buk", macro, self.weight)
-        return kl_divergence(loc, scale, centre, bounded_scale(self.raw_scale)).sum(-1)
+        return kl_divergence(loc, scale, *self.conditional(macro)).sum(-1)
 
     def extra_repr(self) -> str:
         """Sizes, for `repr`."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.distributed
 
-from ..core import Info
+from ..core import Info, units_of
 from .clock import Clock
 from .config import TrainingConfig
 from .interruption import Interruption
@@ -25,6 +25,7 @@ from .stepper import Stepper, build_optimizer
 from .task import AbstractTask
 
 if TYPE_CHECKING:
+    import pandas as pd
     from lightning_fabric import Fabric
 
 __all__ = ["OnEpoch", "Session"]
@@ -191,10 +192,14 @@ class Session:
         state.seconds, state.cpu_seconds = self.clock.read()
         reason = self._reason()
         state.reason = None if reason is None else reason.value
+        if state.epoch == 1:
+            self._mark_reference()  # there is no earlier state to have drifted from
+        vitals = self._vitals()
         if best:
+            self._mark_reference()
             self.best = state_copy(self.task.module)
         record = self._record(reading, scores, best)
-        self._write(record, reason)
+        self._write(record, vitals, reason)
         self.progress.epoch(record, self.task.score)
         if self.on_epoch is not None and self.fabric.is_global_zero:
             self.on_epoch(record)
@@ -248,12 +253,29 @@ class Session:
             controls=self.controls.fetch(),
         )
 
-    def _write(self, record: EpochRecord, reason: StopReason | None) -> None:
+    def _mark_reference(self) -> None:
+        """From now on drift is measured from here: at every best epoch, by every process.
+
+        The vitals of an epoch tell how far the units have moved since the best one before it: it
+        settles as training does, and grows where training goes on and validation does not follow.
+        The weights that are kept carry the state that they were chosen in, so that what control
+        steps on later data find has drifted from there.
+        """
+        for _, unit in units_of(self.task.module):
+            unit.statistics.mark_reference()
+
+    def _vitals(self) -> pd.DataFrame | None:
+        """The units' state, where someone is there to write it down."""
+        writing = self.journal is not None and self.fabric.is_global_zero
+        return self.task.vitals() if writing else None
+
+    def _write(
+        self, record: EpochRecord, vitals: pd.DataFrame | None, reason: StopReason | None
+    ) -> None:
         """Events and vitals first: what the checkpoint then says is on the disk, is."""
         journal, state, module = self.journal, self.state, self.task.module
         if journal is None or not self.fabric.is_global_zero:
             return
-        vitals = self.task.vitals()
         if vitals is not None:
             journal.vitals(record.epoch, record.step, vitals)
         journal.event("epoch", **record.line())

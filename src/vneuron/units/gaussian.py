@@ -89,11 +89,32 @@ class GaussianUnits(AbstractUnit):
 
     def infer(self, h: Tensor, context: PriorContext | None = None) -> Latent:
         """q(z | h), one draw from it, and its KL; `context` is what the prior is conditioned on."""
-        self.check_features(h)
-        loc = self._per_unit(self.loc(h))
-        scale = self._scale(h).expand_as(loc)
-        sample = loc if self.deterministic else reparameterise(loc, scale)
-        return Latent(sample, loc, scale, kl=self.prior.kl(loc, scale, context))
+        return self._draw(*self._posterior(h), context)
+
+    def infer_pair(self, h: Tensor, first: Tensor | None = None) -> tuple[Latent, PriorContext]:
+        """Posteriors of examples and of their predecessors by one batch, and a draw of the former.
+
+        For a prior with a memory. Both posteriors carry gradients: each is trained by what comes
+        before it and by what comes after, as over a whole sequence.
+
+        Args:
+            h: features of the examples, then of their predecessors, [2 · batch, in_features].
+            first: True for examples whose predecessor does not count, [batch].
+
+        Returns:
+            The examples' latent, its KL given the predecessors, and the context behind that.
+
+        Example:
+            >>> import vneuron as vn
+            >>> layer = GaussianUnits(3, 4, prior=vn.AutoregressiveNormal(4))
+            >>> latent, before = layer.infer_pair(torch.zeros(10, 3))
+            >>> latent.kl.shape, before.previous_loc.shape
+            (torch.Size([5, 4]), torch.Size([5, 4, 1]))
+        """
+        loc, scale = self._posterior(h)
+        batch = len(h) // 2
+        context = PriorContext(loc[batch:], scale[batch:], first)
+        return self._draw(loc[:batch], scale[:batch], context), context
 
     def location_parameters(self) -> list[Tensor]:
         """W and b: µ is linear in them."""
@@ -120,6 +141,16 @@ class GaussianUnits(AbstractUnit):
     def scale_bounds(self) -> tuple[Tensor, Tensor]:
         """Lower and upper bound of σ, [units, 1] each."""
         return SCALE_FLOOR * self.scale_gain, SCALE_CEILING * self.scale_gain
+
+    def _posterior(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """µ and σ, [batch, units, k] each."""
+        self.check_features(h)
+        loc = self._per_unit(self.loc(h))
+        return loc, self._scale(h).expand_as(loc)
+
+    def _draw(self, loc: Tensor, scale: Tensor, context: PriorContext | None) -> Latent:
+        sample = loc if self.deterministic else reparameterise(loc, scale)
+        return Latent(sample, loc, scale, kl=self.prior.kl(loc, scale, context))
 
     def _scale(self, h: Tensor) -> Tensor:
         raw: Tensor = self.raw_scale

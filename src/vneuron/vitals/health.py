@@ -58,13 +58,16 @@ class Health:
             over inputs and k), scale_min and scale_max (of the last batch), contraction (σ over
             the prior's); beta; use and dynamic_use (nats per window), outcome_information (nats);
             persistence and scale_persistence (correlation of µ and ln σ with the window before),
-            transition_share (of the KL), drift (nats, since `mark_reference`); alive_share, alive
-            (KL), alive_energy (µ²), active; band_low, band_high and band ("below", "inside",
-            "above"), and the same before calibration with original_; verdict and cure.
+            phi (what the prior expects of it), transition_share (of the KL), drift (nats, since
+            `mark_reference`); alive_share, alive (KL), alive_energy (µ²), active; band_low,
+            band_high and band ("below", "inside", "above"), and the same before calibration with
+            original_; verdict and cure.
         counts: number of units by verdict.
         ok: whether no layer is sick.
         reasons: one sentence for each sick layer.
         layers: what was found on each layer.
+        latent_share: parts of the forecasts that z carries, by name, where whoever asked knows
+            them (`vneuron.forecasting`); None elsewhere.
     """
 
     units: pd.DataFrame
@@ -72,10 +75,17 @@ class Health:
     ok: bool
     reasons: tuple[str, ...]
     layers: tuple[LayerHealth, ...] = ()
+    latent_share: Mapping[str, float] | None = None
 
     def __str__(self) -> str:
         found = ", ".join(f"{n} {verdict}" for verdict, n in self.counts.items())
-        return "\n".join([f"{'ok' if self.ok else 'sick'}: {found}", *self.reasons])
+        lines = [f"{'ok' if self.ok else 'sick'}: {found}", *self.reasons]
+        if self.latent_share is not None:
+            lines.append(
+                "z carries {variance:.0%} of the predictive variance and {likelihood:.0%} of the "
+                "likelihood of held-out windows".format(**self.latent_share)
+            )
+        return "\n".join(lines)
 
 
 def health(model: nn.Module, thresholds: Thresholds | None = None) -> Health:

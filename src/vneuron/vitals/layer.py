@@ -50,6 +50,7 @@ def _numbers(unit: AbstractUnit) -> dict[str, Tensor]:
         "outcome_information": statistics.outcome_information,
         "persistence": statistics.pairs.persistence(),
         "scale_persistence": statistics.pairs.scale_persistence(),
+        "phi": _phi(unit),
         "transition_share": _transition_share(unit),
         "drift": statistics.drift(),
         "alive_share": statistics.alive_share,
@@ -113,6 +114,14 @@ def _prior(unit: AbstractUnit) -> tuple[Tensor, Tensor]:
         return prior.moments()
     zero = unit.statistics.kl.new_zeros(())
     return zero, zero + 1.0
+
+
+def _phi(unit: AbstractUnit) -> Tensor:
+    """φ, mean over k; NaN for a prior without memory."""
+    prior = getattr(unit, "prior", None)
+    if not isinstance(prior, AbstractDynamicPrior):
+        return torch.full_like(unit.statistics.kl, torch.nan)
+    return prior.phi().mean(-1)
 
 
 def _transition_share(unit: AbstractUnit) -> Tensor:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from ...core import AbstractUnit, Latent, deterministic
+from ...core import (
+    AbstractDynamicPrior,
+    AbstractPrior,
+    AbstractUnit,
+    Latent,
+    PriorContext,
+    deterministic,
+)
+from ...priors import MacroNormal
+from ...units import GaussianUnits
 from ..laws.trajectory import AbstractTrajectory
 from .normalisation import WindowScale
+from .pairs import Rows, last_rows, pair_rows
 
 
 class Reading(NamedTuple):
@@ -20,12 +31,24 @@ class Reading(NamedTuple):
         mean_path: m, [batch, H], the path without the units; a scalar 0 where all passes by them.
         spread: τ, [batch, H], or [H] where it does not depend on the window.
         latent: the units' posteriors; None without units.
+        given: what their prior was conditioned on; None for a prior that knows no context.
+        macro: the macro latent's posterior, where the prior has a macro latent.
     """
 
     window: WindowScale
     mean_path: Tensor
     spread: Tensor
     latent: Latent | None
+    given: PriorContext | None = None
+    macro: Latent | None = None
+
+
+class Inferred(NamedTuple):
+    """The last three of a reading."""
+
+    latent: Latent | None
+    given: PriorContext | None = None
+    macro: Latent | None = None
 
 
 class AbstractForecastNetwork(nn.Module, ABC):
@@ -34,15 +57,31 @@ class AbstractForecastNetwork(nn.Module, ABC):
     Forecasting has two halves, so that what units do can be changed in between: `read` finds the
     posteriors, `distribution` makes a path of them.
 
+    Forecasts draw from q(z | x), so the units' prior matters in training alone. There a prior
+    with a memory is given the posterior of the window `prior_lag` rows before: an honest one,
+    since all that it reads lies `prior_lag` rows or more before the last known row. In
+    evaluation that window is not read, and the KL is that from the prior's marginal.
+
     Attributes:
-        lookback: rows of context that it uses, the last ones of what it is given.
+        lookback: rows of context that training takes, the last ones of what it is given.
         horizon: H.
         units: the layer of units; None for a model without.
+        prior_lag: rows back to the window that the units' prior remembers; 0 for none.
+        macro: a layer that infers what the units' prior is conditioned on; None for none.
+        latent_share: what z carries of its forecasts, the numbers of a `LatentShare`, as last
+            measured on held-out windows; NaN before.
     """
 
     lookback: int
     horizon: int
     units: AbstractUnit | None
+    prior_lag: int
+    macro: AbstractUnit | None
+    latent_share: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("latent_share", torch.full((5,), torch.nan))
 
     @abstractmethod
     def read(self, context: Tensor, observed: Tensor | None = None) -> Reading:
@@ -57,37 +96,73 @@ class AbstractForecastNetwork(nn.Module, ABC):
     def distribution(self, reading: Reading) -> AbstractTrajectory:
         """Assemble the predictive distribution from what was read."""
 
-    def infer(self, features: Tensor) -> Latent | None:
-        """Posteriors of the units; they draw in training alone, where forecasts need no draw."""
-        if self.units is None:
-            return None
-        if self.training:
-            return self.units.infer(features)
-        with deterministic(self.units):
-            return self.units.infer(features)
+    def windows(self, context: Tensor, observed: Tensor | None, rows: int) -> Rows:
+        """The last rows of each context, followed by its predecessors where they are needed."""
+        if self.training and self.prior_lag:
+            return pair_rows(context, observed, rows, self.prior_lag)
+        return Rows(*last_rows(context, observed, rows), None)
+
+    def infer(self, features: Tensor, first: Tensor | None = None) -> Inferred:
+        """Posteriors of the units; they draw in training alone, where forecasts need no draw.
+
+        Args:
+            features: of the windows, and of their predecessors if `windows` gave them.
+            first: from `windows`.
+        """
+        units = self.units
+        if units is None:
+            return Inferred(None)
+        if not self.training:
+            with deterministic(self):
+                return self._infer(units, features)
+        if self.prior_lag and isinstance(units, GaussianUnits):
+            return Inferred(*units.infer_pair(features, first))
+        return self._infer(units, features)
 
     def forward(self, context: Tensor, observed: Tensor | None = None) -> AbstractTrajectory:
         """The distribution of the next H steps, in the units of `context`; records the units."""
         reading = self.read(context, observed)
         if self.units is not None and reading.latent is not None:
-            self.units.observe(reading.latent)
+            self.units.observe(reading.latent, reading.given)
+        if self.macro is not None and reading.macro is not None:
+            self.macro.observe(reading.macro)
         return self.distribution(reading)
 
+    def _infer(self, units: AbstractUnit, features: Tensor) -> Inferred:
+        if self.macro is None:
+            return Inferred(units.infer(features))
+        shared = self.macro.infer(features)
+        given = PriorContext(macro=shared.sample.flatten(1))
+        return Inferred(units.infer_given(features, given), given, shared)
 
-def last_rows(context: Tensor, observed: Tensor | None, rows: int) -> tuple[Tensor, Tensor | None]:
-    """The last rows of a context and of its mask.
+
+def check_conditions(
+    units: AbstractUnit | None, prior_lag: int, macro: AbstractUnit | None
+) -> None:
+    """Refuse a memory or a macro latent that the units' prior does not take.
 
     Raises:
-        ValueError: there are fewer.
+        ValueError: saying which.
 
     Example:
-        >>> import torch
-        >>> last_rows(torch.tensor([[1.0, 2.0, 3.0]]), None, 2)
-        (tensor([[2., 3.]]), None)
+        >>> check_conditions(None, 0, None)
     """
-    if context.shape[-1] < rows:
+    prior = units.prior if isinstance(units, GaussianUnits) else None
+    if prior_lag < 0:
+        raise ValueError(f"prior_lag is {prior_lag}, expected at least 1 step, or 0 for none.")
+    if (prior_lag > 0) != isinstance(prior, AbstractDynamicPrior):
         raise ValueError(
-            f"the context has {context.shape[-1]} rows, expected at least {rows}: cut windows "
-            "with the network's lookback"
+            f"prior_lag is {prior_lag} and the units' prior is {_name(prior)}: a prior with a "
+            "memory, such as AutoregressiveNormal, takes a lag of at least 1, any other takes 0."
         )
-    return context[:, -rows:], None if observed is None else observed[:, -rows:]
+    size = None if macro is None else macro.units * macro.latent_dim
+    wanted = prior.macro_dim if isinstance(prior, MacroNormal) else None
+    if size != wanted:
+        raise ValueError(
+            f"the macro layer has {size} latents and the units' prior is {_name(prior)}, which "
+            f"takes {wanted}: pass macro=GaussianUnits(hidden, macro_dim) with MacroNormal alone."
+        )
+
+
+def _name(prior: AbstractPrior | None) -> str:
+    return "none" if prior is None else type(prior).__name__

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...core import AbstractUnit, Latent, Reader
 from ..laws.predictive import TrajectoryDistribution
-from .forecast_network import AbstractForecastNetwork, Reading, last_rows
+from .forecast_network import AbstractForecastNetwork, Reading, check_conditions
 from .normalisation import Location, window_scale
 
 Likelihood = Literal["student", "gaussian"]
@@ -50,6 +50,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         likelihood: "student" or "gaussian".
         location: what a window is centred on, "mean" or "last"; "none" does not normalise it.
         mask_inputs: give the network the mask of observed values beside the values.
+        prior_lag: steps back to the window that the units' prior remembers, where it has a memory.
+        macro: the layer that infers what the units' prior is conditioned on, where it takes that.
 
     Raises:
         ValueError: sizes that are not positive, an unknown option, or units of another width.
@@ -76,10 +78,15 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         likelihood: Likelihood = "student",
         location: Location = "mean",
         mask_inputs: bool = False,
+        prior_lag: int = 0,
+        macro: AbstractUnit | None = None,
     ) -> None:
         super().__init__()
         _check(hidden, units, static_rank, likelihood)
-        self.lookback = input_size
+        check_conditions(units, prior_lag, macro)
+        self.input_size = input_size
+        self.prior_lag = prior_lag
+        self.lookback = input_size + prior_lag
         self.horizon = horizon
         self.location: Location = location
         self.mask_inputs = mask_inputs
@@ -96,6 +103,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         raw_df = torch.tensor(math.log(math.expm1(5.0)))
         self.raw_df = nn.Parameter(raw_df) if likelihood == "student" else None
         self.units = units
+        self.macro = macro
         columns = static_rank
         if units is not None:
             size = units.units * units.latent_dim
@@ -121,16 +129,18 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         """Everything that depends on the window; records nothing.
 
         Args:
-            context: at least L rows, of which the last L count, [batch, rows].
+            context: at least L rows, of which the last L count, [batch, rows]; in training under
+                a prior with a memory, its lag more.
             observed: mask of the same shape, None where all is observed.
         """
-        context, observed = last_rows(context, observed, self.lookback)
-        window = window_scale(context, observed, self.location)
-        inputs = window.apply(context)
-        features = self.features(self._with_mask(inputs, observed))
-        spread = F.softplus(self.spread(features)) + MINIMUM_SPREAD
-        latent = self.infer(features.detach())
-        return Reading(window, self.mean_path(inputs), spread, latent)
+        batch = len(context)
+        rows = self.windows(context, observed, self.input_size)
+        window = window_scale(rows.context, rows.observed, self.location)
+        inputs = window.apply(rows.context)
+        features = self._features(self._with_mask(inputs, rows.observed), batch)
+        spread = F.softplus(self.spread(features[:batch])) + MINIMUM_SPREAD
+        inferred = self.infer(features.detach(), rows.first)
+        return Reading(window.first(batch), self.mean_path(inputs[:batch]), spread, *inferred)
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:
         """Assemble the predictive distribution from what was read."""
@@ -152,6 +162,20 @@ class TrajectoryNetwork(AbstractForecastNetwork):
     def mean_shift(self, latent: Latent) -> Tensor:
         """Rµ, what the units add to the mean path, [batch, H], in scales of the window."""
         return latent.loc.flatten(1) @ self.mean_reader.T
+
+    def _features(self, inputs: Tensor, batch: int) -> Tensor:
+        """Of windows, and of their predecessors if they are there.
+
+        Both lack the same ones of the dropped features: what changes from one to the other is
+        then the windows' own.
+        """
+        linear, activation, dropout = self.features
+        features: Tensor = activation(linear(inputs))
+        if len(features) == batch:
+            dropped: Tensor = dropout(features)
+            return dropped
+        kept: Tensor = dropout(torch.ones_like(features[:batch]))
+        return features * kept.repeat(2, 1)
 
     def _with_mask(self, inputs: Tensor, observed: Tensor | None) -> Tensor:
         if not self.mask_inputs:

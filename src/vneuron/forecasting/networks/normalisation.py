@@ -27,6 +27,10 @@ class WindowScale(NamedTuple):
         """(values − location) / scale, [batch, steps]."""
         return (values - self.location) / self.scale
 
+    def first(self, count: int) -> WindowScale:
+        """Those of the first windows alone."""
+        return WindowScale(self.location[:count], self.scale[:count])
+
 
 def window_scale(
     context: Tensor, observed: Tensor | None = None, location: Location = "mean"

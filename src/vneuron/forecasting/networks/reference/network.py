@@ -24,9 +24,10 @@ from ....functional.pooling import pool
 from ...laws.mixture import MixtureTrajectory
 from ...laws.predictive import TrajectoryDistribution
 from ...laws.trajectory import AbstractTrajectory
-from ..forecast_network import AbstractForecastNetwork, Reading, last_rows
+from ..forecast_network import AbstractForecastNetwork, Reading, check_conditions
 from ..network import MINIMUM_DF, MINIMUM_SPREAD, Likelihood
 from ..normalisation import Location, window_scale
+from ..pairs import last_rows
 from .encoder import PairEncoder
 from .head import DrawHead, Hidden
 
@@ -57,6 +58,8 @@ class ReferenceNetwork(AbstractForecastNetwork):
         combine: how draws make one forecast. "mean" and "median" weigh them alike and put forward
             the draws' mean or step-by-step median; "score" weighs each by the softmax of a learned
             score, in the density too.
+        prior_lag: steps back to the window that the units' prior remembers, where it has a memory.
+        macro: the layer that infers what the units' prior is conditioned on, where it takes that.
 
     Raises:
         ValueError: sizes that are not positive, an unknown option, or units of another width.
@@ -86,11 +89,15 @@ class ReferenceNetwork(AbstractForecastNetwork):
         train_draws: int = 4,
         draws: int = 8,
         combine: Combine = "mean",
+        prior_lag: int = 0,
+        macro: AbstractUnit | None = None,
     ) -> None:
         super().__init__()
         _check(units, hidden, likelihood, combine, train_draws, draws)
+        check_conditions(units, prior_lag, macro)
         self.input_size = input_size
-        self.lookback = input_size + lag
+        self.prior_lag = prior_lag
+        self.lookback = input_size + lag + prior_lag
         self.horizon = horizon
         self.location: Location = location
         self.train_draws = train_draws
@@ -98,6 +105,7 @@ class ReferenceNetwork(AbstractForecastNetwork):
         self.combine: Combine = combine
         self.encoder = PairEncoder(input_size, lag, hidden, mask_inputs=mask_inputs)
         self.units = units
+        self.macro = macro
         raw = units.activity == "raw"
         self.head = DrawHead(
             units.units * (units.latent_dim if raw else 1),
@@ -117,12 +125,13 @@ class ReferenceNetwork(AbstractForecastNetwork):
 
     def read(self, context: Tensor, observed: Tensor | None = None) -> Reading:
         """Posteriors, the window's scale, and τ; nothing passes by the units."""
-        context, observed = last_rows(context, observed, self.lookback)
-        now, seen = last_rows(context, observed, self.input_size)
+        rows = self.windows(context, observed, self.input_size + self.encoder.lag)
+        now, seen = last_rows(rows.context, rows.observed, self.input_size)
         window = window_scale(now, seen, self.location)
-        features = self.encoder(window.apply(context), observed)
+        features = self.encoder(window.apply(rows.context), rows.observed)
         spread = F.softplus(self.raw_spread) + MINIMUM_SPREAD
-        return Reading(window, spread.new_zeros(()), spread, self.infer(features))
+        inferred = self.infer(features, rows.first)
+        return Reading(window.first(len(context)), spread.new_zeros(()), spread, *inferred)
 
     def distribution(self, reading: Reading) -> AbstractTrajectory:
         """A mixture over draws of z; one path where units do not draw."""
