@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vneuron.figures.band_occupancy import band_occupancy
 from vneuron.figures.fan import fan_chart, interval_levels, path_columns
 from vneuron.figures.heat_map import unit_heat_map
 from vneuron.figures.layer_lines import layer_lines
@@ -13,6 +14,8 @@ from vneuron.figures.pit import pit_histogram
 from vneuron.figures.reliability import reliability_curve
 from vneuron.figures.style import model_colors, translucent
 from vneuron.figures.training_curves import training_curves
+from vneuron.figures.verdict_map import verdict_colors, verdict_map
+from vneuron.vitals import Verdict
 
 HISTORY, HORIZON = 6, 4
 
@@ -168,3 +171,68 @@ def test_colors_are_stable_and_differ():
     assert model_colors(["yours", "EVE"])["EVE"] == colors["EVE"]
     assert len(set(colors.values())) == 4
     assert translucent("#000000", 1) == "rgba(0, 0, 0, 1)"
+
+
+def test_every_verdict_has_a_colour_of_its_own():
+    assert verdict_colors.keys() == {verdict.value for verdict in Verdict}
+    assert len(set(verdict_colors.values())) == len(verdict_colors)
+
+
+def test_the_verdict_map_holds_each_verdict_in_its_place():
+    rows = [(1, 0, "unknown"), (1, 1, "unknown"), (1, 2, "exploding"), (2, 0, "dead")]
+    rows += [(2, 1, "living"), (2, 2, "<b>new</b>")]
+    vitals = pd.DataFrame(rows, columns=["epoch", "unit", "verdict"])
+    (trace,) = verdict_map(vitals).data
+    names = list(trace.colorbar.ticktext)
+    assert names == ["living", "unknown", "dead", "exploding", "&lt;b&gt;new&lt;/b&gt;"]
+    found = {
+        (int(epoch), str(trace.customdata[i][j])): names[trace.z[i][j]]
+        for i in range(3)
+        for j, epoch in enumerate(trace.x)
+    }
+    expected = {(e, str(u)): v.replace("<", "&lt;").replace(">", "&gt;") for e, u, v in rows}
+    assert found == expected
+    assert [row[0] for row in trace.customdata] == ["2", "0", "1"], "what ends well is on top"
+    assert len(trace.colorscale) == 2 * len(names)
+
+
+def test_band_occupancy_tells_the_band_that_moved_from_the_one_that_was_set():
+    vitals = pd.DataFrame(
+        {
+            "epoch": [1, 1, 1, 2, 2, 2],
+            "energy": [0.5, 1.5, 2.5, 2.5, 2.5, 4.0],
+            "band_low": [1.0] * 3 + [2.0] * 3,
+            "band_high": [2.0] * 3 + [3.0] * 3,
+            "original_band_low": 1.0,
+            "original_band_high": 2.0,
+        }
+    )
+    shares = {t.name: numbers(t.y).round(3).tolist() for t in band_occupancy(vitals).data}
+    assert shares["below"] == [0.333, 0.0]
+    assert shares["inside"] == [0.333, 0.667]
+    assert shares["above"] == [0.333, 0.333]
+    assert shares["inside, original band"] == [0.333, 0.0]
+    assert shares["above, original band"] == [0.333, 1.0]
+    assert {t.line.dash for t in band_occupancy(vitals).data} == {"solid", "dot"}
+
+
+@pytest.mark.parametrize("figure", [verdict_map, band_occupancy])
+def test_a_missing_column_is_named(figure):
+    with pytest.raises(ValueError, match="no column 'epoch'|no column 'unit'"):
+        figure(pd.DataFrame({"kl": [1.0]}))
+
+
+def test_the_whole_range_runs_from_the_smallest_to_the_largest():
+    vitals = pd.DataFrame(
+        {
+            "layer": "units",
+            "epoch": [1, 1, 1, 2, 2, 2, 3, 3, 3],
+            "unit": [0, 1, 2] * 3,
+            "beta": [0.01, 0.1, 1.0, 0.02, 0.2, 2.0, np.nan, np.nan, np.nan],
+        }
+    )
+    low, high, mean = layer_lines(vitals, "beta", whole_range=True).data
+    assert numbers(low.y) == pytest.approx([0.01, 0.02])
+    assert numbers(high.y) == pytest.approx([1.0, 2.0])
+    assert numbers(mean.y) == pytest.approx([0.37, 0.74])
+    assert layer_lines(vitals, "beta", whole_range=True).layout.yaxis.type == "log"

@@ -113,6 +113,8 @@ def test_all_sections_and_places_are_there(page):
         "vital-kl",
         "vital-energy",
         "vital-alive",
+        "vital-beta",
+        "map-verdict",
         "map-kl",
         "map-use",
         "map-energy",
@@ -263,6 +265,25 @@ def test_use_never_measured(make_run, tmp_path):
     assert "Use was not measured" in page.texts["units"]
     assert "8 unknown" in page.texts["health"]
     assert "map-use" not in page.figures
+
+
+def test_what_bands_and_memories_add(make_run, tmp_path):
+    run = make_run(tmp_path / "run")
+    vitals = run.read_parquet("vitals.parquet")
+    more = dict.fromkeys(("band_low", "original_band_low"), 0.01)
+    more |= dict.fromkeys(("band_high", "original_band_high"), 0.5)
+    more |= {"drift": 0.1, "phi": 0.9, "persistence": 0.8, "transition_share": 0.3}
+    run.write_parquet("vitals.parquet", vitals.assign(**more))
+    share = {"variance": 0.62, "likelihood": 0.41, "spread_nats": 5.25, "window_nats": 0.5}
+    metrics = run.read_json("metrics.json")
+    run.write_json("metrics.json", {**metrics, "latent_share": share})
+    page = report(run.path)
+    figures = {"band", "vital-drift", "vital-phi", "vital-persistence", "vital-transition_share"}
+    assert figures <= set(page.figures)
+    assert "carry 62% of the predictive variance and 41%" in page.texts["health"]
+    share["likelihood"] = None
+    run.write_json("metrics.json", {**metrics, "health": {"latent_share": share}})
+    assert "unknown part of the likelihood on validation" in report(run.path).texts["health"]
 
 
 def test_several_layers(make_run, tmp_path):

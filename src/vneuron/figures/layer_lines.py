@@ -8,15 +8,20 @@ from .style import blank_figure, label, model_colors, translucent
 __all__ = ["layer_lines"]
 
 
-def layer_lines(vitals: pd.DataFrame, column: str, *, title: str = "") -> go.Figure:
+def layer_lines(
+    vitals: pd.DataFrame, column: str, *, title: str = "", whole_range: bool = False
+) -> go.Figure:
     """The units' median by epoch, with a band from their 10th to their 90th percentile.
 
     A column of truth values (alive, active) shows the share of units instead, without a band.
+    Epochs at which the vital was not measured at all are left out.
 
     Args:
         vitals: one row per unit and epoch, with `layer`, `epoch`, `unit` and `column`.
         column: which vital.
         title: of the vertical axis; the column's name if empty.
+        whole_range: the mean, with a band from the smallest to the largest, instead; on a
+            logarithmic axis where all are positive.
 
     Raises:
         ValueError: a column is absent.
@@ -34,15 +39,18 @@ def layer_lines(vitals: pd.DataFrame, column: str, *, title: str = "") -> go.Fig
             "the frame of vitals.parquet"
         )
     share = pd.api.types.is_bool_dtype(vitals[column])
+    vitals = vitals[vitals[column].notna()]
     layers = list(dict.fromkeys(vitals["layer"]))
     figure = blank_figure(x="epoch", y=title or label(column), height=260)
     colors = list(model_colors(["EVE", "linear", "lowrank", "twin", "residual"]).values())
     for i, layer in enumerate(layers):
         by_epoch = vitals[vitals["layer"] == layer].groupby("epoch")[column]
         color = colors[i % len(colors)]
-        if not share:
+        if whole_range:
+            _add_band(figure, by_epoch.min(), by_epoch.max(), color)
+        elif not share:
             _add_band(figure, by_epoch.quantile(0.1), by_epoch.quantile(0.9), color)
-        middle = by_epoch.mean() if share else by_epoch.median()
+        middle = by_epoch.mean() if share or whole_range else by_epoch.median()
         figure.add_scatter(
             x=middle.index.to_numpy(),
             y=middle.to_numpy(dtype=float),
@@ -55,6 +63,8 @@ def layer_lines(vitals: pd.DataFrame, column: str, *, title: str = "") -> go.Fig
     figure.update_xaxes(tickformat="d")
     if share:
         figure.update_yaxes(range=[0, 1.05], tickformat=".0%")
+    elif whole_range and bool((vitals[column] > 0).all()):
+        figure.update_yaxes(type="log", dtick="D2")
     else:
         figure.update_yaxes(rangemode="tozero")
     return figure

@@ -6,12 +6,14 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from ..figures.band_occupancy import band_occupancy
 from ..figures.fan import fan_chart
 from ..figures.heat_map import unit_heat_map
 from ..figures.layer_lines import layer_lines
 from ..figures.pit import pit_histogram
 from ..figures.reliability import reliability_curve
 from ..figures.training_curves import training_curves
+from ..figures.verdict_map import verdict_map
 from .contents import Contents
 
 __all__ = ["charts", "own_vitals"]
@@ -66,12 +68,18 @@ def _units(vitals: pd.DataFrame | None) -> dict[str, go.Figure]:
     if vitals is None:
         return {}
     figures = {
-        f"vital-{column}": layer_lines(vitals, column, title=title)
+        f"vital-{column}": layer_lines(vitals, column, title=title, whole_range=column == "beta")
         for column, title in (
             ("kl", "KL per unit, nats"),
             ("energy", "energy µ²"),
             ("alive", "units alive"),
+            ("beta", "β"),
+            ("drift", "nats"),
+            ("transition_share", "share of the KL"),
+            ("phi", "φ"),
+            ("persistence", "correlation"),
         )
+        if column in vitals and vitals[column].notna().any()
     }
     # Of several layers the map shows the first; the table below has all.
     first = vitals[vitals["layer"] == vitals["layer"].iloc[0]]
@@ -79,6 +87,9 @@ def _units(vitals: pd.DataFrame | None) -> dict[str, go.Figure]:
     for column, title in maps.items():
         if first[column].notna().any():
             figures[f"map-{column}"] = unit_heat_map(first, column, title=title)
+    figures["map-verdict"] = verdict_map(first)
+    if "band_low" in first and first["band_low"].notna().any():
+        figures["band"] = band_occupancy(first)
     return figures
 
 

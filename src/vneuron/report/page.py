@@ -14,7 +14,7 @@ from .contents import Contents, read_contents
 from .health import health_rows, verdict_counts
 from .provenance import configuration, data_facts, reproduce, state_sentence
 from .scores import METRICS, score_table
-from .summary import added_by_units, headline, title
+from .summary import added_by_units, carried_by_latents, headline, title
 from .windows import window_data
 
 __all__ = ["write_report"]
@@ -80,6 +80,7 @@ def _context(contents: Contents) -> dict[str, Any]:
         "layers": list(dict.fromkeys(row["layer"] for row in units)),
         "counts": verdict_counts(units),
         "added": added_by_units(contents.scores, horizon) if contents.scores else None,
+        "carried": carried_by_latents(contents.metrics),
         "configuration": configuration(contents),
         "language": language,
         "code": code,

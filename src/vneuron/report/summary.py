@@ -6,7 +6,7 @@ from typing import Any
 
 from .scores import METRICS, Metric, display, loss
 
-__all__ = ["added_by_units", "headline", "title"]
+__all__ = ["added_by_units", "carried_by_latents", "headline", "title"]
 
 _BY_KEY = {metric.key: metric for metric in METRICS}
 _NOISE = 0.002  # nats per step: two seeds of one model differ by about as much
@@ -96,6 +96,32 @@ def added_by_units(
             "the input cost more than they gave."
         )
     return " ".join([first, *_dependence(scores, static), *_paths(own, static)])
+
+
+def carried_by_latents(metrics: Mapping[str, Any]) -> str | None:
+    """In plain words, what part of the forecasts z carries; None where it was not measured.
+
+    Args:
+        metrics: `metrics.json`; the share on test windows, else that on validation windows.
+
+    Example:
+        >>> share = {"variance": 0.6, "likelihood": 0.25, "spread_nats": 2, "window_nats": 0.5}
+        >>> carried_by_latents({"latent_share": share})[:54]
+        'The units carry 60% of the predictive variance and 25%'
+    """
+    share, where = metrics.get("latent_share"), "test"
+    if not share:
+        share, where = (metrics.get("health") or {}).get("latent_share"), "validation"
+    if not share:
+        return None
+    likelihood = share.get("likelihood")
+    known = "an unknown part" if likelihood is None else f"{likelihood:.0%}"
+    return (
+        f"The units carry {share['variance']:.0%} of the predictive variance and {known} of the "
+        f"likelihood on {where} windows: knowing how steps move together is worth "
+        f"{display(share['spread_nats'])} nats per window, and what the units take from the window "
+        f"{display(share['window_nats'])}."
+    )
 
 
 def _level(metric: Metric, other: float) -> float:

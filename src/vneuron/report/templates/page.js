@@ -20,6 +20,7 @@
   function themedTraces(traces) {
     const heat = [0, 0.35, 0.7, 1].map((at, i) => [at, color(`--heat-${i}`)]);
     return traces.map((trace) => {
+      if (trace.meta && trace.meta.role === "verdicts") return trace;
       if (trace.type === "heatmap") return { ...trace, colorscale: heat };
       if (!trace.meta || trace.meta.role !== "observed") return trace;
       return { ...trace, line: { ...trace.line, color: color("--ink") } };
