@@ -1,6 +1,7 @@
 """`vneuron fit`: every kind of file in, one JSON object and a run folder out."""
 
 import gzip
+import json
 import math
 
 import pandas as pd
@@ -35,6 +36,30 @@ def test_the_object_that_json_prints(fitted):
             assert scores["nll"] is scores["coverage_80"] is scores["joint_nll"] is None
     assert set(found["health"]) >= {"counts", "ok", "layers"}
     assert sum(found["health"]["counts"].values()) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--prior", "autoregressive", "--lag", "12"], {"lag": 12, "prior": "autoregressive"}),
+        (["--prior", "autoregressive"], {"lag": 24}),
+        (["--prior", "autoregressive", "--control", "homeostasis"], {"control": "homeostasis"}),
+        (["--prior", "macro", "--macro-dim", "2"], {"prior": "macro", "macro_dim": 2}),
+        (["--network", "reference", "--activity", "raw", "--latent-dim", "2"], {"activity": "raw"}),
+        (["--control", "projection", "--scale-form", "gauge"], {"scale_form": "gauge"}),
+    ],
+)
+def test_priors_and_forms_by_name(vneuron, small, place, table, options, found):
+    table.to_csv("wide.csv", index=False)
+    said = vneuron("fit", "wide.csv", *small, *options, "--no-baselines", "--out", "run", "--json")
+    assert said.code == 0
+    known = json.loads((place / "run" / "config.json").read_text())["model"]
+    assert {name: known[name] for name in found} == found
+    assert 0 < said.json["latent_share"]["variance"] < 1
+    assert vneuron("evaluate", "run", "wide.csv", "--json").json["test"] == said.json["test"]
+    vitals = pd.read_parquet(place / "run" / "vitals.parquet")
+    assert vitals["drift"].notna().all()
+    assert vitals["phi"].notna().all() == ("autoregressive" in options)
 
 
 def test_progress_and_guesses_go_to_standard_error(fitted):

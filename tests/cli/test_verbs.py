@@ -78,7 +78,9 @@ def test_evaluating_the_run_on_its_data_gives_the_scores_of_fit(vneuron, fitted)
     assert said.json["test"] == fitted.said.json["test"]
     assert said.json["windows"] == fitted.said.json["windows"]
     assert said.json["health"] == fitted.said.json["health"]
-    assert {"test", "windows", "health", "seconds", "run"} == said.json.keys()
+    assert said.json["latent_share"] == fitted.said.json["latent_share"]
+    names = {"test", "windows", "health", "latent_share", "seconds", "run"}
+    assert names == said.json.keys()
 
 
 def test_evaluating_longer_data_scores_the_same_rows(vneuron, fitted, place, table):
@@ -117,6 +119,22 @@ def test_health_says_how_every_unit_is(vneuron, fitted):
     assert table.code == said.code
     assert "verdict" in table.out
     assert vneuron("health", fitted.run, "--quiet").out == ""
+
+
+def test_a_sick_model_is_code_1_with_its_reason(vneuron, small, place, table):
+    """At such a price of a nat units say nothing, and their network has no other path."""
+    table.to_csv("wide.csv", index=False)
+    options = ["--network", "reference", "--prior", "standard", "--control", "none"]
+    options += ["--beta", "1e5", "--learning-rate", "0.01", "--epochs", "4", "--patience", "0"]
+    fit = vneuron("fit", "wide.csv", *small, *options, "--no-baselines", "--out", "run", "-q")
+    assert fit.code == 0
+    said = vneuron("health", "run", "--json")
+    assert said.code == 1
+    assert not said.json["ok"]
+    assert said.json["counts"]["dead"] >= 1
+    assert "KLBudget" in said.json["reasons"][0]
+    assert said.json["latent_share"]["windows"] > 0
+    assert "sick: " in vneuron("health", "run").out
 
 
 def test_the_report_can_be_made_again(vneuron, fitted, place):

@@ -66,6 +66,7 @@ def test_steps_are_those_of_a_loop_written_by_hand(clip):
         vn.control_step(twin.module, terms)
     with torch.no_grad():
         twin.validate(twin.module)
+    twin.module.units.statistics.mark_reference()  # the last epoch is the best
     learned, expected = state(task.module), state(twin.module)
     for name in expected:
         torch.testing.assert_close(
@@ -209,6 +210,26 @@ def test_the_run_folder_holds_events_vitals_and_checkpoints(tmp_path):
     ]
     assert run.read_json("checkpoints/best.json")["epoch"] == 1
     assert run.read_json("checkpoints/last.json")["epoch"] == 2
+
+
+def test_drift_is_counted_from_the_best_epoch_before(tmp_path):
+    task, run, seen = SmallTask(scores=[2.0, 1.0, 3.0, 4.0], draws=False), new_run(tmp_path), []
+
+    def look(record):
+        found = task.module.units.statistics
+        scale = (found.scale_square + found.loc_variance()).sqrt()
+        seen.append(torch.distributions.Normal(found.loc_mean.clone(), scale.clone()))
+
+    trainer(epochs=4, patience=0, learning_rate=0.05).fit(task, run, on_epoch=look)
+    vitals = run.read_parquet("vitals.parquet")
+    drift = vitals.pivot_table(index="epoch", columns="unit", values="drift")
+    divergence = torch.distributions.kl_divergence
+    for epoch, best in ((1, 1), (2, 1), (3, 2), (4, 2)):
+        now, then = seen[epoch - 1], seen[best - 1]
+        expected = 0.5 * (divergence(now, then) + divergence(then, now)).sum(-1)
+        assert drift.loc[epoch].tolist() == pytest.approx(expected.tolist(), rel=1e-3, abs=1e-6)
+    assert (drift.loc[2] > 1e-4).all()
+    assert (vn.health(task.module).units["drift"] == 0).all(), "the kept weights are their own mark"
 
 
 def test_a_run_holds_several_models(tmp_path):
