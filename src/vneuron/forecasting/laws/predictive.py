@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ...functional.low_rank import Whitened, diagonal, whiten
-from ...functional.student import joint_nll, marginal_nll
+from ...functional.student import joint_nll, step_nll
 from ..scoring.scores import as_float64
 from .law import StudentLaw
 from .trajectory import AbstractTrajectory, at_least_single, mixing
@@ -73,7 +73,7 @@ class TrajectoryDistribution(AbstractTrajectory):
         Returns:
             Nats per step, [batch, H].
         """
-        nll = marginal_nll(self.residual(target), self.scale.log(), self.df)
+        nll = step_nll(target, self.loc, self.scale, self.df)
         return nll if observed is None else torch.where(observed, nll, torch.zeros_like(nll))
 
     def joint_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ...core import AbstractUnit, Latent, Reader
 from ..laws.predictive import TrajectoryDistribution
+from .dropout import ThinDropout
 from .forecast_network import AbstractForecastNetwork, Reading, check_conditions
 from .normalisation import Location, window_scale
 
@@ -96,7 +97,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.features = nn.Sequential(
             nn.Linear(input_size * (2 if mask_inputs else 1), hidden),
             nn.GELU(),
-            nn.Dropout(dropout),
+            ThinDropout(dropout),
         )
         self.spread = nn.Linear(hidden, horizon)
         nn.init.constant_(self.spread.bias, math.log(math.expm1(1.0)))
@@ -148,7 +149,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         if reading.latent is not None:
             gain = 1.0 if self.training else self.mean_gain
             path = path + gain * self.mean_shift(reading.latent)
-            unit_scale = reading.latent.scale.flatten(1)
+            unit_scale = shared_row(reading.latent.scale.flatten(1))
         if self.static_scale is not None:
             unit_scale = self.static_scale.exp()
         return TrajectoryDistribution(
@@ -182,6 +183,18 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             return inputs
         mask = torch.ones_like(inputs) if observed is None else observed.to(inputs.dtype)
         return torch.cat([inputs, mask], dim=-1)
+
+
+def shared_row(scale: Tensor) -> Tensor:
+    """The one row [columns] of scales that are expanded over the batch, else all as they are.
+
+    Units whose scale is no function of the window then cost one factorisation for a whole batch.
+
+    Example:
+        >>> shared_row(torch.ones(2).expand(5, 2)).shape, shared_row(torch.ones(5, 2)).shape
+        (torch.Size([2]), torch.Size([5, 2]))
+    """
+    return scale[0] if scale.shape[0] > 1 and scale.stride(0) == 0 else scale
 
 
 def cosine_loading(horizon: int, columns: int, amplitude: float = 3.0) -> Tensor:
