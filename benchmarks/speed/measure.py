@@ -76,6 +76,6 @@ def reset_peak() -> None:
 
 def verdict(label: str, found: float, bar: float, unit: str = "×", *, least: bool = False) -> str:
     """One line that sets a figure beside its bar."""
-    holds = found >= bar if least else found <= bar
+    word = "holds" if (found >= bar if least else found <= bar) else "MISSED"
     sign = "≥" if least else "≤"
-    return f"{'holds' if holds else 'MISSED':<7}{label}: {found:,.3g}{unit} (bar {sign} {bar:,.3g}{unit})"
+    return f"{word:<7}{label}: {found:,.4g}{unit} (bar {sign} {bar:,.4g}{unit})"

@@ -57,7 +57,9 @@ def windows(count: int, input_size: int = INPUT, horizon: int = HORIZON) -> Wind
     return Windows(flat, starts, torch.zeros_like(starts), input_size, horizon)
 
 
-def step_of(kind: str, batch: int, units: int, *, compile: bool = False, bf16: bool = False) -> Work:
+def step_of(
+    kind: str, batch: int, units: int, *, compile: bool = False, bf16: bool = False
+) -> Work:
     """The trainer's step, as a call without arguments."""
     torch.manual_seed(0)
     config = TrainingConfig(
@@ -135,7 +137,9 @@ def floor_of(kind: str, batch: int, units: int) -> Work:
 
 def bytes_of(kind: str, units: int) -> tuple[float, Work]:
     """MiB that AdamW must move (reads p, g, m, v; writes p, m, v), and a copy of as many."""
-    layer = vn.DeterministicUnits(HIDDEN, units) if kind == "twin" else vn.GaussianUnits(HIDDEN, units)
+    layer = (
+        vn.DeterministicUnits(HIDDEN, units) if kind == "twin" else vn.GaussianUnits(HIDDEN, units)
+    )
     network = TrajectoryNetwork(INPUT, HORIZON, units=layer, hidden=HIDDEN)
     moved = 7 * 4 * sum(p.numel() for p in network.parameters())
     source = torch.empty(moved // 8)
@@ -160,8 +164,10 @@ def main() -> None:
         for kind in kinds:
             works[f"{kind} floor"] = floor_of(kind, batch, options.units)
             works[f"{kind} bytes"] = bytes_of(kind, options.units)[1]
-        found = paired(works, "twin", rounds=options.rounds, calls=4)
-        print(f"batch {batch}, {options.units} units: CPU ms per step, ratio to the twin (quartiles)")
+        found = paired(works, "twin", rounds=options.rounds)
+        print(
+            f"batch {batch}, {options.units} units: CPU ms per step, ratio to the twin (quartiles)"
+        )
         for name, timing in found.items():
             if "floor" not in name and "bytes" not in name:
                 floor = found.get(f"{name} floor")

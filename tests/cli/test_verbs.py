@@ -178,3 +178,13 @@ def test_help_names_every_verb(vneuron):
     for verb in ("demo", "fit", "forecast", "evaluate", "health", "report", "info"):
         assert verb in said.out
         assert vneuron(verb, "--help").code == 0
+
+
+def test_paths_go_to_a_parquet_file_as_they_are_drawn(vneuron, fitted, place):
+    said = vneuron("forecast", fitted.run, "--paths", "4", "--out", "paths.parquet", "--seed", "2")
+    assert said.out == ""
+    assert "48 rows written to paths.parquet" in said.err
+    found = pd.read_parquet("paths.parquet")
+    found["unique_id"] = found["unique_id"].astype(str)
+    text = read(vneuron("forecast", fitted.run, "--paths", "4", "--seed", "2").out)
+    pd.testing.assert_frame_equal(found, text, check_dtype=False)

@@ -215,3 +215,18 @@ def test_what_has_overflowed_is_nan_and_no_exception(value, static):
     _, logdet = whiten(residual, loading, scale)
     assert not bool(logdet.isfinite().any())
     logdet.sum().backward()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_in_chunks_it_is_the_same(monkeypatch, masked):
+    residual, loading, scale, observed = example(batch=7)
+    mask = observed if masked else None
+    weights = torch.linspace(-1, 2, 7, dtype=torch.float64)
+    found = []
+    for chunk in (2**18, 2 * 4 * 4):  # all at once, and two windows at a time
+        monkeypatch.setattr("vneuron.functional.low_rank.CHUNK", chunk)
+        inputs = [x.clone().requires_grad_() for x in (residual, loading, scale)]
+        quadratic, logdet = whiten(*inputs, mask)
+        (weights @ quadratic + weights.square() @ logdet).backward()
+        found.append([quadratic, logdet, *(x.grad for x in inputs)])
+    assert_close(*found)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from vneuron.functional.student import joint_nll, marginal_nll
+from vneuron.functional.student import joint_nll, marginal_nll, step_nll
 
 
 @pytest.mark.parametrize("df", [2.1, 5.0, 1e3])
@@ -76,3 +76,24 @@ def test_a_far_value_costs_a_finite_amount_in_single_precision():
     nll.backward()
     assert bool(nll.isfinite())
     assert bool(residual.grad.isfinite())
+
+
+@pytest.mark.parametrize("df", [2.1, 5.0, None])
+def test_the_closed_form_of_a_step_is_the_plain_one_and_so_is_its_gradient(rng, df):
+    y, m = (torch.from_numpy(rng.normal(size=(4, 3)) * 3) for _ in range(2))
+    scale = torch.from_numpy(rng.gamma(2.0, size=(4, 3)) + 0.1)
+    nu = None if df is None else torch.tensor(df, dtype=torch.float64)
+    weights = torch.from_numpy(rng.normal(size=(4, 3)))
+    found = []
+    for plain in (False, True):
+        inputs = [x.clone().requires_grad_() for x in (y, m, scale, nu) if x is not None]
+        target, loc, tau, *nus = inputs
+        own = nus[0] if nus else None
+        if plain:
+            nll = marginal_nll((target - loc) / tau, tau.log(), own)
+        else:
+            nll = step_nll(target, loc, tau, own)
+        (weights * nll).sum().backward()
+        found.append([nll, *(x.grad for x in inputs)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)

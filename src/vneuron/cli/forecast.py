@@ -34,7 +34,11 @@ def run(
         typer.Option("--uncertainty", help="Add noise and unit deviations, and novelty."),
     ] = False,
     paths: Annotated[
-        int | None, typer.Option(help="Write so many joint sample paths in place of intervals.")
+        int | None,
+        typer.Option(
+            help="Write so many joint sample paths in place of intervals; into a .parquet file "
+            "they go as they are drawn, however many series there are."
+        ),
     ] = None,
     aggregate: Annotated[
         str | None, typer.Option(help="Forecast the sum, mean, max, min or ramp over blocks.")
@@ -79,6 +83,11 @@ def run(
         console.notes(table.notes)
         frame = table.panel
     levels = tuple(level or (80, 95))
+    if paths is not None and out is not None and out.suffix == ".parquet":
+        chosen = forecaster.config.seed if seed is None else seed
+        rows = forecaster.sample(paths, frame, seed=chosen, to=out)
+        console.say(f"{rows:,} rows written to {out}")
+        return 0
     found = _forecast(forecaster, frame, levels, uncertainty, paths, aggregate, over, seed)
     _write(found, out)
     if out is not None:

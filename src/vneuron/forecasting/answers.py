@@ -63,18 +63,27 @@ class AbstractForecaster(ABC):
         """
         return frames.prediction(self.model, self._context(df), level, uncertainty)
 
-    def sample(self, n: int = 100, df: object = None, *, seed: int = 0) -> Any:
+    def sample(
+        self, n: int = 100, df: object = None, *, seed: int = 0, to: str | Path | None = None
+    ) -> Any:
         """Joint sample paths of the next H steps.
 
         Args:
             n: paths per series.
             df: as in `predict`.
             seed: the same seed gives the same paths.
+            to: Parquet file that takes the rows as they are drawn, so that memory does not grow
+                with the number of series; it appears when it is whole. None gives a frame.
 
         Returns:
-            Frame: unique_id, ds, path (0 to n − 1), y.
+            Frame: unique_id, ds, path (0 to n − 1), y; with `to`, the number of rows written.
         """
-        return frames.samples(self.model, self._context(df), n, seed)
+        context = self._context(df)
+        if to is None:
+            return frames.samples(self.model, context, n, seed)
+        from .path_file import write_samples  # pyarrow's writer is needed by nothing else
+
+        return write_samples(self.model, context, n, seed, Path(to))
 
     def aggregate(
         self,

@@ -40,7 +40,7 @@ def fan_window(
 ) -> pd.DataFrame:
     """Context and forecast beyond the end of a panel of one series."""
     windows = model.last_windows(panel)
-    forecast = next(model.raw_forecasts(windows, model.scaling(panel)))
+    forecast = next(model.raw_forecasts(windows, model.scaling(panel), novelty=True))
     return fan_rows(model, panel, forecast, 0, levels, paths, torch.Generator().manual_seed(seed))
 
 

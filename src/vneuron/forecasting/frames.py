@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from .aggregate import DRAWS, Statistic, aggregate_columns, block_length
 from .data.frame import Panel
 from .data.rows import Floats
 from .intervals import array, check_levels, interval_columns, uncertainty_columns
-from .model import FittedModel, RawForecast
+from .model import PREDICTION_BATCH, FittedModel, RawForecast
 
 NAME = "EVE"
-MOST_DRAWN = 10_000_000
-"""Values of sample paths held at once: 80 MB, and a few times that while they are made."""
+MOST_DRAWN = 2_000_000
+"""Values of sample paths made at once: 16 MB, and a few times that on the way. With five times as
+many a value costs twice as much, most of it in fetching fresh pages of memory."""
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -27,26 +28,36 @@ def prediction(model: FittedModel, panel: Panel, levels: Sequence[float], uncert
     """The next H steps of each series: unique_id, ds, mean, median, intervals."""
     levels = check_levels(levels)
     windows = model.last_windows(panel)
-    parts = [
-        (forecast, _step_columns(forecast, levels, uncertainty))
-        for forecast in model.raw_forecasts(windows, model.scaling(panel))
-    ]
+    forecasts = model.raw_forecasts(windows, model.scaling(panel), novelty=uncertainty)
+    parts = [(each, _step_columns(each, levels, uncertainty)) for each in forecasts]
     return _frame(panel, parts, panel.future_times(model.config.horizon))
 
 
 def samples(model: FittedModel, panel: Panel, draws: int, seed: int) -> Any:
     """Joint paths of each series: unique_id, ds, path, y."""
+    horizon = model.config.horizon
+    parts = []
+    for forecast, y in sampled(model, panel, draws, seed):
+        path = np.broadcast_to(np.arange(draws)[:, None], y.shape)
+        parts.append((forecast, {"path": np.asarray(path), "y": y}))
+    return _frame(panel, parts, np.repeat(panel.future_times(horizon)[:, None], draws, axis=1))
+
+
+def sampled(
+    model: FittedModel, panel: Panel, draws: int, seed: int
+) -> Iterator[tuple[RawForecast, Floats]]:
+    """Joint paths [batch, draws, H] of some series after others, in bounded memory.
+
+    Raises:
+        ValueError: fewer than one draw.
+    """
     if draws < 1:
         raise ValueError(f"n is {draws}, expected at least 1 path.")
     generator = torch.Generator().manual_seed(seed)
-    horizon = model.config.horizon
-    parts = []
     windows, scaling = model.last_windows(panel), model.scaling(panel)
-    for forecast in model.raw_forecasts(windows, scaling, _at_once(draws, horizon)):
-        path = np.broadcast_to(np.arange(draws)[:, None], (len(forecast.series), draws, horizon))
-        y = array(forecast.path.sample(draws, generator))
-        parts.append((forecast, {"path": np.asarray(path), "y": y}))
-    return _frame(panel, parts, np.repeat(panel.future_times(horizon)[:, None], draws, axis=1))
+    size = min(PREDICTION_BATCH, _at_once(draws, model.config.horizon))
+    for forecast in model.raw_forecasts(windows, scaling, size):
+        yield forecast, array(forecast.path.sample(draws, generator))
 
 
 def aggregates(

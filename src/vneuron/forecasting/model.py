@@ -36,7 +36,7 @@ class RawForecast(NamedTuple):
         series: position of each window's series in the panel, [batch].
         cutoff: flat row of each window's last context value, [batch].
         path: the distribution, double precision.
-        novelty: nats per window, [batch]; None without units.
+        novelty: nats per window, [batch]; None where not asked for, or without units.
         followed: whether the panel holds the H rows after the cut-off.
     """
 
@@ -134,7 +134,12 @@ class FittedModel:
 
     @torch.no_grad()
     def raw_forecasts(
-        self, windows: Windows, scaling: Scaling, size: int = PREDICTION_BATCH
+        self,
+        windows: Windows,
+        scaling: Scaling,
+        size: int = PREDICTION_BATCH,
+        *,
+        novelty: bool = False,
     ) -> Iterator[RawForecast]:
         """Forecasts of all windows, `size` at a time, on the host."""
         mean, sd = torch.from_numpy(scaling.mean), torch.from_numpy(scaling.sd)
@@ -145,7 +150,8 @@ class FittedModel:
             stop = done + len(series)
             cutoff = np.asarray(windows.cutoffs[done:stop])
             followed = windows.horizon > 0
-            yield RawForecast(series.numpy(), cutoff, raw, self._novelty(batch), followed)
+            unusual = self._novelty(batch) if novelty else None
+            yield RawForecast(series.numpy(), cutoff, raw, unusual, followed)
             done = stop
 
     def _inputs(self, batch: WindowBatch) -> tuple[Tensor, Tensor | None]:

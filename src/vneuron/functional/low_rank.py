@@ -188,9 +188,7 @@ class _Whiten(torch.autograd.Function):
         if observed is not None:
             delta = delta * observed
         square = loading.square()
-        grad_scale = 2.0 * (
-            grad_l * own - grad_q * v * (u @ loading) + scale * (delta @ square)
-        )
+        grad_scale = 2.0 * (grad_l * own - grad_q * v * (u @ loading) + scale * (delta @ square))
         grad_loading = 2.0 * (
             _logdet_gradient(pulled, weight, loading, observed)
             - pushed.T @ (scale * v)
@@ -227,7 +225,7 @@ def _solve(gram: Tensor, scale: Tensor, b: Tensor, *, gradients: bool) -> _Solve
     batch, units = scale.shape
     rows = batch if scale.is_cuda else max(1, CHUNK // units**2)
     v, logdet, pulled = [], [], []
-    own = [] if gradients else None
+    own: list[Tensor] | None = [] if gradients else None
     for first in range(0, batch, rows):
         s = scale[first : first + rows]
         a = gram if gram.dim() == 2 else gram[first : first + rows]
@@ -293,8 +291,9 @@ def _logdet_gradient(
     units = loading.shape[1]
     size = len(pulled[0])
     if observed is None:
-        total = sum(g @ part for g, part in zip(weight.split(size), pulled, strict=True))
+        parts = zip(torch.split(weight, size), pulled, strict=True)
+        total = sum(g @ part for g, part in parts)
         return loading @ torch.as_tensor(total).view(units, units)
-    seen = (observed * weight[:, None]).split(size)
+    seen = torch.split(observed * weight[:, None], size)
     per_step = sum(g.T @ part for g, part in zip(seen, pulled, strict=True))
     return torch.einsum("hk,hkj->hj", loading, torch.as_tensor(per_step).view(-1, units, units))

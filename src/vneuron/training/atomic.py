@@ -3,9 +3,10 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["is_temporary", "write_atomic"]
+__all__ = ["atomic_file", "is_temporary", "write_atomic"]
 
 _INFIX = ".writing-"
 
@@ -31,12 +32,39 @@ def write_atomic(path: Path, data: bytes) -> None:
         b'whole'
         >>> folder.cleanup()
     """
+    with atomic_file(path) as temporary, temporary.open("xb") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A name to write a file under, which becomes `path` at the end if nothing was raised.
+
+    For files that are written piece by piece; what was written of one that fails is removed.
+
+    Args:
+        path: the file. Its folder must exist.
+
+    Raises:
+        OSError: as `write_atomic`.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> whole = Path(folder.name) / "a.txt"
+        >>> with atomic_file(whole) as temporary:
+        ...     _ = temporary.write_text("whole")
+        ...     whole.exists()
+        False
+        >>> whole.read_text()
+        'whole'
+        >>> folder.cleanup()
+    """
     # Not tempfile: its files are private (mode 600) and a run is there to be shared.
     temporary = path.with_name(f".{path.name}{_INFIX}{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
+        yield temporary
+        with temporary.open("r+b") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
@@ -47,7 +75,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether `path` is what a killed :func:`write_atomic` leaves behind."""
+    """Whether `path` is what a killed write leaves behind."""
     return path.name.startswith(".") and _INFIX in path.name
 
 

@@ -1,5 +1,7 @@
 """The trajectory network: which loss reaches what, and what each contender is made of."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -240,3 +242,16 @@ def test_the_first_loadings_are_orthogonal_cosines():
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         TrajectoryNetwork(6, 4, hidden=8, **options)
+
+
+def test_a_scale_of_the_unit_alone_costs_one_factor_for_the_batch():
+    torch.manual_seed(0)
+    units = vn.GaussianUnits(16, 3, scale="per_unit")
+    network = TrajectoryNetwork(12, 5, units=units, hidden=16).eval()
+    context, target = torch.randn(4, 12), torch.randn(4, 5)
+    path = network(context)
+    assert path.unit_scale.shape == (3,)
+    spread = replace(path, unit_scale=path.unit_scale.expand(4, -1).clone())
+    torch.testing.assert_close(path.joint_nll(target), spread.joint_nll(target))
+    path.joint_nll(target).sum().backward()
+    assert units.raw_scale.grad.abs().min() > 0

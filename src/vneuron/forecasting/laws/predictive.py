@@ -176,15 +176,16 @@ class TrajectoryDistribution(AbstractTrajectory):
         Returns:
             [batch, S, H].
         """
-        path = self._normal(draws, self.horizon, generator)
+        path, own = self._normal(draws, self.horizon, generator), self.scale
         if self.loading is not None and self.unit_scale is not None:
             units = self._normal(draws, self.loading.shape[1], generator)
-            scale = self.unit_scale.expand(len(self), -1)[:, None]
-            n = diagonal(self.loading, self.unit_scale).expand_as(self.scale)[:, None]
-            path = ((units * scale) @ self.loading.T + path) / n.sqrt()
+            units = units * self.unit_scale.expand(len(self), -1)[:, None]
+            path = torch.addmm(path.flatten(0, 1), units.flatten(0, 1), self.loading.T)
+            path = path.view(len(self), draws, self.horizon)
+            own = own / diagonal(self.loading, self.unit_scale).sqrt()
         if self.df is not None:
-            path = path / mixing(len(self), draws, self.df, generator).sqrt()
-        return self.loc[:, None] + self.scale[:, None] * path
+            path = path * mixing(len(self), draws, self.df, generator).rsqrt()
+        return torch.addcmul(self.loc[:, None], own[:, None], path)
 
     def rescale(self, mean: Tensor, sd: Tensor) -> TrajectoryDistribution:
         """The law of mean + sd · y, in double precision.
