@@ -236,3 +236,19 @@ def test_a_damaged_run(vneuron, fitted, place):
         assert said.code == 2
         assert said.err.count("\n") == 1
         assert "best.safetensors: changed since it was written" in said.err
+
+
+def test_counts_are_whole_and_fractions_named(vneuron, small, place, table):
+    counts = table.assign(load=table["load"].round(), wind=table["wind"].abs().round())
+    counts.to_csv("a.csv", index=False)
+    options = (*small, "--likelihood", "negbinomial", "--units-family", "poisson", "--quiet")
+    assert vneuron("fit", "a.csv", *options, "--out", "run", "--no-baselines").code == 0
+    assert vneuron("forecast", "run", "--out", "f.csv").code == 0
+    forecast = pd.read_csv("f.csv")
+    assert (forecast["EVE-lo-80"] == forecast["EVE-lo-80"].round()).all()
+    counts.loc[6, "wind"] = 2.5
+    counts.to_csv("b.csv", index=False)
+    said = vneuron("fit", "b.csv", *options, "--out", "other")
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert "'wind' has y = 2.5" in said.err

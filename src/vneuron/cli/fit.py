@@ -138,8 +138,15 @@ def run(
         ),
     ] = 1.0,
     likelihood: Annotated[
-        str, typer.Option(rich_help_panel=options.MODEL, help="student or gaussian.")
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="student or gaussian; for counts negbinomial or poisson.",
+        ),
     ] = "student",
+    units_family: Annotated[
+        str, typer.Option(rich_help_panel=options.MODEL, help="gaussian or poisson.")
+    ] = "gaussian",
     location: Annotated[
         str,
         typer.Option(
@@ -217,6 +224,7 @@ def run(
         macro_dim=macro_dim,
         beta=beta,
         likelihood=likelihood,  # type: ignore[arg-type]
+        units_family=units_family,  # type: ignore[arg-type]
         location=location,  # type: ignore[arg-type]
         hidden=hidden,
         dropout=dropout,

@@ -18,6 +18,7 @@ from .data.columns import EXOGENOUS
 from .data.missing import MISSING
 from .data.ordering import DUPLICATES
 from .data.split import check_window
+from .networks.count_network import CountLikelihood
 from .networks.network import Likelihood
 from .networks.normalisation import Location
 from .networks.reference.network import Combine
@@ -25,6 +26,8 @@ from .networks.reference.network import Combine
 NetworkKind: TypeAlias = Literal["trajectory", "reference"]
 PriorKind: TypeAlias = Literal["standard", "learned", "autoregressive", "macro"]
 LocationChoice: TypeAlias = Literal["auto"] | Location
+LikelihoodChoice: TypeAlias = Likelihood | CountLikelihood
+UnitsFamily: TypeAlias = Literal["gaussian", "poisson"]
 
 
 REFERENCE_LAG = 4
@@ -87,7 +90,8 @@ class ForecasterConfig:
     ar_form: TransitionForm | None = None
     macro_dim: int = 4
     beta: float = 1.0
-    likelihood: Likelihood = "student"
+    likelihood: LikelihoodChoice = "student"
+    units_family: UnitsFamily = "gaussian"
     location: LocationChoice = "auto"
     hidden: int = 256
     dropout: float = 0.3
@@ -125,7 +129,8 @@ class ForecasterConfig:
             "scale": get_args(ScaleKind),
             "prior": get_args(PriorKind),
             "ar_form": (None, *get_args(TransitionForm)),
-            "likelihood": get_args(Likelihood),
+            "likelihood": (*get_args(Likelihood), *get_args(CountLikelihood)),
+            "units_family": get_args(UnitsFamily),
             "location": ("auto", *get_args(Location)),
             "missing": MISSING,
             "duplicates": DUPLICATES,
@@ -134,7 +139,28 @@ class ForecasterConfig:
         for name, kinds in choices.items():
             if getattr(self, name) not in kinds:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {kinds}.")
+        if self.network == "reference" and (self.counts or self.units_family != "gaussian"):
+            raise ValueError(
+                f"network is 'reference' with likelihood {self.likelihood!r} and units_family "
+                f"{self.units_family!r}, expected network='trajectory' for counts and for Poisson "
+                "units: the reference mixes Gaussian draws."
+            )
+        if self.units_family == "poisson" and self.prior in ("autoregressive", "macro"):
+            raise ValueError(
+                f"prior is {self.prior!r} with units_family 'poisson', expected 'learned': the "
+                "prior of a rate is a rate of its own."
+            )
+        if self.units_family == "poisson" and self.control in ("projection", "homeostasis"):
+            raise ValueError(
+                f"control is {self.control!r} with units_family 'poisson', expected 'adaptive', "
+                "'free' or 'none': a rate has no scale of its own to be moved."
+            )
         self.training(quiet=True)
+
+    @property
+    def counts(self) -> bool:
+        """Whether series are counts, which are not scaled, and forecasts are laws of counts."""
+        return self.likelihood in get_args(CountLikelihood)
 
     @property
     def earlier_windows(self) -> int:

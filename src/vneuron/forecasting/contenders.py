@@ -9,10 +9,12 @@ import torch
 from ..controls import attach_preset
 from ..core import AbstractPrior, AbstractUnit
 from ..priors import AutoregressiveNormal, LearnedNormal, MacroNormal, StandardNormal
-from ..units import DeterministicUnits, GaussianUnits
+from ..units import DeterministicUnits, GaussianUnits, PoissonUnits
 from .config import REFERENCE_LAG, ForecasterConfig, network_defaults
+from .count_task import CountObjective, CountTask
 from .data.windows import Windows
 from .forecast_task import AbstractForecastObjective, AbstractForecastTask
+from .networks.count_network import CountNetwork
 from .networks.forecast_network import AbstractForecastNetwork
 from .networks.network import TrajectoryNetwork
 from .networks.normalisation import Location
@@ -64,7 +66,7 @@ def build_network(
                 lag=config.known_lag or REFERENCE_LAG,
                 hidden=config.hidden,
                 dropout=config.dropout,
-                likelihood=config.likelihood,
+                likelihood="student" if config.likelihood == "student" else "gaussian",
                 location=location,
                 mask_inputs=mask_inputs,
                 train_draws=config.train_draws,
@@ -75,25 +77,30 @@ def build_network(
             )
         own = config.network == "trajectory"
         rank = config.units * config.latent_dim if own else network_defaults("trajectory").units
-        return TrajectoryNetwork(
+        network = TrajectoryNetwork(
             config.input_size,
             config.horizon,
             units=units,
             static_rank=rank if contender == "lowrank" else 0,
             hidden=config.hidden,
             dropout=config.dropout if own else network_defaults("trajectory").dropout,
-            likelihood=config.likelihood,
-            location=location,
+            likelihood="student" if config.likelihood == "student" else "gaussian",
+            location="none" if config.counts else location,
             mask_inputs=mask_inputs,
             prior_lag=prior_lag,
             macro=macro,
         )
+        if config.likelihood in ("poisson", "negbinomial"):
+            return CountNetwork(network, config.likelihood)
+        return network
 
 
 def build_objective(network: AbstractForecastNetwork) -> AbstractForecastObjective:
     """What a network is trained by, and stored in."""
     if isinstance(network, ReferenceNetwork):
         return ReferenceObjective(network)
+    if isinstance(network, CountNetwork):
+        return CountObjective(network)
     return TrajectoryObjective(network)
 
 
@@ -107,15 +114,23 @@ def build_task(
     """
     if isinstance(network, ReferenceNetwork):
         return ReferenceTask(network, train, validation)
+    if isinstance(network, CountNetwork):
+        return CountTask(network, train, validation)
     if isinstance(network, TrajectoryNetwork):
         return TrajectoryTask(network, train, validation)
     raise ValueError(
-        f"network is a {type(network).__name__}, expected a TrajectoryNetwork or a ReferenceNetwork"
+        f"network is a {type(network).__name__}, expected a TrajectoryNetwork, a CountNetwork or a "
+        "ReferenceNetwork"
     )
 
 
 def _units(contender: Contender, config: ForecasterConfig) -> AbstractUnit | None:
     if contender == "EVE":
+        units: AbstractUnit
+        if config.units_family == "poisson":
+            units = PoissonUnits(config.hidden, config.units, config.latent_dim, beta=config.beta)
+            attach_preset(units, config.control, steps=config.horizon)
+            return units
         units = GaussianUnits(
             config.hidden,
             config.units,

@@ -110,7 +110,7 @@ class _Totals:
         self._error("mae", absolute_error(y, law.median()), sd)
         self._error("crps", law.crps(y), sd)
         self._density("nll", law.nll(y), sd)
-        self.scaled.add_step_pit(law.cdf(y))
+        self.scaled.add_step_pit(law.pit(y))
 
     def _paths(self, y: Floats, sd: Floats, batch: WindowBatch, path: AbstractTrajectory) -> None:
         steps = (~np.isnan(y)).sum(axis=1)
@@ -118,7 +118,7 @@ class _Totals:
         self._density("joint_nll", nats / np.where(steps > 0, steps, np.nan), sd)
         law = path.functional(torch.full((path.horizon,), 1.0 / path.horizon))
         self._error("path_crps", law.crps(path_mean(y)), sd)
-        self.scaled.add_path_pit(law.cdf(path_mean(y)))
+        self.scaled.add_path_pit(law.pit(path_mean(y)))
         draws = path.sample(PATHS, self._generator).cpu().numpy()
         self._error("energy", energy_score(y, draws), sd)
 

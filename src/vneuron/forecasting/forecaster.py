@@ -12,14 +12,21 @@ from ..training.session import OnEpoch
 from . import store
 from .answers import AbstractForecaster
 from .backtest import cross_validate
-from .config import ForecasterConfig, LocationChoice, NetworkKind, PriorKind, network_defaults
+from .config import (
+    ForecasterConfig,
+    LikelihoodChoice,
+    LocationChoice,
+    NetworkKind,
+    PriorKind,
+    UnitsFamily,
+    network_defaults,
+)
 from .data.errors import NotFittedError
 from .data.split import Size
 from .fitting import open_run, train
 from .intervals import DEFAULT_LEVELS
 from .material import prepare
 from .model import FittedModel
-from .networks.network import Likelihood
 from .networks.reference.network import Combine
 from .reading import read_frame
 
@@ -66,7 +73,11 @@ class EVEForecaster(AbstractForecaster):
         macro_dim: of the macro prior: size of the shared latent.
         beta: price of a nat of each unit's KL, against likelihood in nats per window; where a
             control moves it, the price that training starts from.
-        likelihood: "student" (heavy tails, ν learned) or "gaussian".
+        likelihood: "student" (heavy tails, ν learned) or "gaussian"; for counts "negbinomial"
+            (dispersion by step) or "poisson". Counts are whole numbers, are not scaled, and so all
+            scores are in counts; steps are tied by a Gaussian copula of the units.
+        units_family: "gaussian", or "poisson": units whose rate is their variance, so that what
+            ties steps together is paid for in spikes. The path takes their first two moments.
         location: what a window is centred on: "mean", "last", "auto" by training data, or "none".
         hidden: width of the features.
         dropout: share of features dropped in training; None is .3, in the reference .05.
@@ -118,7 +129,8 @@ class EVEForecaster(AbstractForecaster):
         ar_form: TransitionForm | None = None,
         macro_dim: int = 4,
         beta: float = 1.0,
-        likelihood: Likelihood = "student",
+        likelihood: LikelihoodChoice = "student",
+        units_family: UnitsFamily = "gaussian",
         location: LocationChoice = "auto",
         hidden: int = 256,
         dropout: float | None = None,

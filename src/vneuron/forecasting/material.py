@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from .config import ForecasterConfig
+from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
 from .data.rows import Ints
@@ -78,7 +79,11 @@ def prepare(
         rows = Split.of(panel, config.input_size, config.horizon, **sizes).train.stop
         config = replace(config, lag=find_season(panel, rows, config.input_size))
     split = Split.of(panel, config.lookback, config.horizon, **sizes)
-    scaling = Scaling.fit(panel, split.train.stop)
+    if config.counts:
+        check_counts(panel, config.likelihood)
+        scaling = Scaling.identity(panel)
+    else:
+        scaling = Scaling.fit(panel, split.train.stop)
     flat = flatten(panel, scaling)
     train = windows_between(flat, split.train, config.lookback, config.horizon)
     validation = windows_between(flat, split.val, config.lookback, config.horizon)

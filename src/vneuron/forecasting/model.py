@@ -14,6 +14,7 @@ from ..core import muted
 from ..vitals.health import Health, health
 from .config import ForecasterConfig
 from .contenders import Contender, build_network
+from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
 from .data.rows import Ints
@@ -87,7 +88,14 @@ class FittedModel:
         return judged if share is None else replace(judged, latent_share=share.as_dict())
 
     def scaling(self, panel: Panel) -> Scaling:
-        """Of the panel's series: as at the fit where known."""
+        """Of the panel's series: as at the fit where known. Counts stay as they are.
+
+        Raises:
+            DataError: the model is of counts, and the panel is not.
+        """
+        if self.config.counts:
+            check_counts(panel, self.config.likelihood)
+            return Scaling.identity(panel)
         return self.memory.scaling.aligned(panel)
 
     def windows_to_score(self, panel: Panel, step: int = 1) -> Windows:

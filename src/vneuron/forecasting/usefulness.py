@@ -13,11 +13,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..core import AbstractUnit, Latent
 from ..functional.gaussian import information_rate
 from ..functional.leave_one_out import LeaveOneOut
 from ..functional.low_rank import Whitened, whiten
 from ..functional.student import joint_nll
 from .data.windows import WindowBatch
+from .laws.predictive import TrajectoryDistribution
 from .networks.network import TrajectoryNetwork
 
 SMALLEST_RATE = 1e-3
@@ -62,40 +64,73 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
     if reading.latent is None:
         return None
     path = network.distribution(reading)
-    loc = reading.latent.loc.flatten(1)
-    held_out = _Windows(
-        residual=path.residual(batch.target),
-        df=path.df,
-        changed=LeaveOneOut(loading, reading.latent.scale.flatten(1), units.latent_dim),
-        loc=loc - loc.mean(0),
-        reader=network.mean_gain * network.mean_reader,
-        spread=reading.spread,
+    return usefulness_of(
+        HeldOut.of(
+            path,
+            path.residual(batch.target),
+            units,
+            reading.latent,
+            reader=network.mean_gain * network.mean_reader,
+            spread=reading.spread,
+        )
     )
-    present = held_out.present(path.whiten(held_out.residual))
-    every = range(units.units)
+
+
+def usefulness_of(held_out: HeldOut) -> Usefulness:
+    """Every unit changed in turn; see `measure_usefulness`."""
+    present = held_out.present(held_out.path.whiten(held_out.residual))
+    every = range(held_out.units)
     return Usefulness(
         use=torch.stack([held_out.silenced(unit) for unit in every]) - present,
         dynamic_use=torch.stack([held_out.frozen(unit) for unit in every]) - present,
         outcome_information=held_out.changed.outcome_information().mean(0),
-        marginal_use=held_out.marginal_use(loading),
+        marginal_use=held_out.marginal_use(held_out.changed.loading),
     )
 
 
 @dataclass(frozen=True)
-class _Windows:
+class HeldOut:
     """Held-out windows, read once; every unit is then changed in turn."""
 
+    path: TrajectoryDistribution
     residual: Tensor  # r, [batch, H]
-    df: Tensor | None
+    units: int
     changed: LeaveOneOut
     loc: Tensor  # µ about its mean over these windows, [batch, M]
     reader: Tensor  # R, [H, M]
     spread: Tensor  # τ, [batch, H]
 
+    @classmethod
+    def of(
+        cls,
+        path: TrajectoryDistribution,
+        residual: Tensor,
+        units: AbstractUnit,
+        latent: Latent,
+        *,
+        reader: Tensor,
+        spread: Tensor,
+    ) -> HeldOut:
+        """From a path with a loading, its standardised residuals, and the posteriors behind it.
+
+        Args:
+            path: whose correlation is looked at.
+            residual: r, [batch, H].
+            units: the layer.
+            latent: its posteriors.
+            reader: R, [H, M].
+            spread: what a change of the path is divided by to be one of r, [batch, H].
+        """
+        if path.loading is None:
+            raise ValueError("the path has no loading, expected one: units tie steps through it")
+        scale, loc = latent.scale.flatten(1), latent.loc.flatten(1)
+        changed = LeaveOneOut(path.loading, scale, units.latent_dim)
+        return cls(path, residual, units.units, changed, loc - loc.mean(0), reader, spread)
+
     def present(self, whitened: Whitened) -> Tensor:
         """Mean NLL, up to the margins' scales, which are the same whatever unit is changed."""
         steps = self.residual.new_full((), self.residual.shape[1])
-        return joint_nll(whitened.quadratic, 0.5 * whitened.logdet, steps, self.df).mean()
+        return joint_nll(whitened.quadratic, 0.5 * whitened.logdet, steps, self.path.df).mean()
 
     def silenced(self, unit: int) -> Tensor:
         """The same without the unit's share of the dependence."""

@@ -71,6 +71,11 @@ class Scaling:
         notes = (f"constant in the training rows: {name_some(names)}",) if names else ()
         return cls(panel.ids, mean, np.where(constant, 1.0, sd), notes)
 
+    @classmethod
+    def identity(cls, panel: Panel) -> Scaling:
+        """Values as they are: mean 0 and standard deviation 1, as counts need it."""
+        return cls(panel.ids, np.zeros(len(panel)), np.ones(len(panel)))
+
     def aligned(self, panel: Panel) -> Scaling:
         """The scaling for another panel's series: known ids keep theirs, new ones fit their rows.
 

@@ -51,6 +51,10 @@ class AbstractLaw(ABC):
     def crps(self, y: Array) -> Array:
         """Continuous ranked probability score of y, in its unit, [...]; NaN where y is."""
 
+    def pit(self, y: Array) -> Array:
+        """Probability integral transform: F(y), but for laws with steps, which spread them."""
+        return self.cdf(y)
+
     def median(self) -> Array:
         """The quantile of one half, [...]."""
         return self.quantile(0.5)
