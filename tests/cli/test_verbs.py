@@ -188,3 +188,41 @@ def test_paths_go_to_a_parquet_file_as_they_are_drawn(vneuron, fitted, place):
     found["unique_id"] = found["unique_id"].astype(str)
     text = read(vneuron("forecast", fitted.run, "--paths", "4", "--seed", "2").out)
     pd.testing.assert_frame_equal(found, text, check_dtype=False)
+
+
+def test_forecasts_given_what_is_known(vneuron, fitted, place):
+    free = read(vneuron("forecast", fitted.run).out)
+    given = (
+        free.groupby("unique_id", sort=False).head(2)[["unique_id", "ds"]].assign(y=[1, 2, 3, 4])
+    )
+    given.to_csv(place / "seen.csv", index=False)
+    said = vneuron("forecast", fitted.run, "--observed", "seen.csv")
+    assert said.code == 0, said.err
+    found = read(said.out)
+    assert found["EVE"][[0, 1, 6, 7]].tolist() == [1, 2, 3, 4]
+    expected = EVEForecaster.load(fitted.run).condition(observed=given).predict()
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    wide = pd.DataFrame({"date": given["ds"][:2], "load": [1, 2], "wind": [3, 4]})
+    wide.to_csv(place / "wide.csv", index=False)
+    same = read(vneuron("forecast", fitted.run, "--observed", "wide.csv").out)
+    pd.testing.assert_frame_equal(found, same)
+    absent = vneuron("forecast", fitted.run, "--observed", "none.csv")
+    assert (absent.code, absent.out) == (2, "")
+    assert "--observed is none.csv: there is no such file" in absent.err
+    total = vneuron("forecast", fitted.run, "--total", "12.5", "--aggregate", "sum")
+    assert read(total.out)["EVE"].tolist() == pytest.approx([12.5, 12.5])
+    ends = vneuron("forecast", fitted.run, "--lower", "0.2", "--upper", "99", "--paths", "50")
+    assert read(ends.out)["y"].min() >= 0.2
+    assert "the bounds hold with probability" in ends.err
+
+
+def test_sums_over_spans_from_a_file(vneuron, fitted, place):
+    blocks = read(vneuron("forecast", fitted.run, "--aggregate", "sum", "--over", "3").out)
+    spans = blocks[["unique_id", "ds", "ds_end"]].assign(y=blocks["EVE"] + 1)
+    spans.to_csv(place / "sums.csv", index=False)
+    arguments = ("--total", "sums.csv", "--aggregate", "sum", "--over", "3")
+    again = read(vneuron("forecast", fitted.run, *arguments).out)
+    assert again["EVE"].tolist() == pytest.approx(spans["y"].tolist())
+    wrong = vneuron("forecast", fitted.run, "--total", "a lot")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "--total is a lot, neither a number nor a file" in wrong.err

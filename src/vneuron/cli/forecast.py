@@ -11,7 +11,11 @@ from . import options
 from .console import Console
 
 if TYPE_CHECKING:
+    from ..forecasting.conditional import ConditionalForecast
     from ..forecasting.forecaster import EVEForecaster
+
+
+KNOWN = "What is known of the horizon"
 
 
 def run(
@@ -47,6 +51,35 @@ def run(
         str | None,
         typer.Option(help="Length of a block: steps, or a duration such as 24h; the horizon."),
     ] = None,
+    observed: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of values that have come since: the forecast is contracted on them.",
+            rich_help_panel=KNOWN,
+        ),
+    ] = None,
+    total: Annotated[
+        str | None,
+        typer.Option(
+            help="Known sum of each series over the horizon; or a file of sums over spans: "
+            "unique_id, ds, ds_end, y.",
+            rich_help_panel=KNOWN,
+        ),
+    ] = None,
+    lower: Annotated[
+        float | None,
+        typer.Option(help="No step falls below it.", rich_help_panel=KNOWN),
+    ] = None,
+    upper: Annotated[
+        float | None,
+        typer.Option(help="No step rises above it.", rich_help_panel=KNOWN),
+    ] = None,
+    scale_weight: Annotated[
+        float,
+        typer.Option(
+            help="From 0 to 1, how far these may narrow or widen the rest.", rich_help_panel=KNOWN
+        ),
+    ] = 1.0,
     time_col: options.TimeCol = None,
     target: options.Target = None,
     freq: options.Freq = None,
@@ -67,28 +100,44 @@ def run(
     if out is not None:
         _check_out(out)
     forecaster = EVEForecaster.load(run, device=device)  # type: ignore[arg-type]  # the config checks it
+    form: dict[str, Any] = {
+        "time_col": time_col,
+        "target": target,
+        "freq": options.parse_frequency(freq),
+        "duplicates": duplicates,
+        "exogenous": exogenous,
+        "delimiter": delimiter,
+    }
     frame = None
     if data is not None:
-        table = read_like(
-            run,
-            data,
-            time_col=time_col,
-            target=target,
-            freq=options.parse_frequency(freq),
-            missing=missing,
-            duplicates=duplicates,
-            exogenous=exogenous,
-            delimiter=delimiter,
-        )
+        table = read_like(run, data, missing=missing, **form)
         console.notes(table.notes)
         frame = table.panel
     levels = tuple(level or (80, 95))
-    if paths is not None and out is not None and out.suffix == ".parquet":
-        chosen = forecaster.config.seed if seed is None else seed
-        rows = forecaster.sample(paths, frame, seed=chosen, to=out)
+    seed = forecaster.config.seed if seed is None else seed
+    known: dict[str, Any] = {}
+    if observed is not None:
+        long = _long(observed)
+        if long is None:
+            long = read_like(run, observed, missing="mask", **form).panel.to_frame()
+        known["observed"] = long
+    if total is not None:
+        known["total"] = _total(total)
+    if lower is not None or upper is not None:
+        known["bounds"] = (lower, upper)
+    if known:
+        given = forecaster.condition(**known, scale_weight=scale_weight, df=frame, seed=seed)
+        if "bounds" in known:
+            chance = float(given.probability()["probability"].min())
+            console.say(f"the bounds hold with probability {chance:.3g} in the least likely series")
+        found = _forecast(given, {}, levels, uncertainty, paths, aggregate, over, seed)
+    elif paths is not None and out is not None and out.suffix == ".parquet":
+        rows = forecaster.sample(paths, frame, seed=seed, to=out)
         console.say(f"{rows:,} rows written to {out}")
         return 0
-    found = _forecast(forecaster, frame, levels, uncertainty, paths, aggregate, over, seed)
+    else:
+        newer = {"df": frame}
+        found = _forecast(forecaster, newer, levels, uncertainty, paths, aggregate, over, seed)
     _write(found, out)
     if out is not None:
         console.say(f"{len(found):,} rows written to {out}")
@@ -96,23 +145,51 @@ def run(
 
 
 def _forecast(
-    forecaster: EVEForecaster,
-    frame: Any,
+    forecast: EVEForecaster | ConditionalForecast,
+    newer: dict[str, Any],
     levels: tuple[float, ...],
     uncertainty: bool,
     paths: int | None,
     aggregate: str | None,
     over: str | None,
-    seed: int | None,
+    seed: int,
 ) -> Any:
-    seed = forecaster.config.seed if seed is None else seed
     if paths is not None:
-        return forecaster.sample(paths, frame, seed=seed)
+        return forecast.sample(paths, seed=seed, **newer)
     if aggregate is not None:
         span = int(over) if over is not None and over.isdigit() else over
         statistic: Any = aggregate
-        return forecaster.aggregate(statistic, span, level=levels, df=frame, seed=seed)
-    return forecaster.predict(frame, level=levels, uncertainty=uncertainty)
+        return forecast.aggregate(statistic, span, level=levels, seed=seed, **newer)
+    return forecast.predict(level=levels, uncertainty=uncertainty, **newer)
+
+
+def _total(text: str) -> Any:
+    """A number, or a file of sums over spans."""
+    try:
+        return float(text)
+    except ValueError:
+        path = Path(text)
+    if not path.is_file():
+        raise ValueError(f"--total is {text}, neither a number nor a file: give one of them")
+    return _frame(path)
+
+
+def _long(path: Path) -> Any:
+    """A file of rows unique_id, ds, y as it is, whose few rows need no frequency; else None."""
+    if not path.is_file():
+        raise ValueError(f"--observed is {path}: there is no such file")
+    frame = _frame(path)
+    return frame if {"unique_id", "ds", "y"} <= set(frame.columns) else None
+
+
+def _frame(path: Path) -> Any:
+    """A CSV or Parquet file as pandas reads it."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from None
 
 
 def _check_out(out: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from .data.frequency import parse_frequency
 from .data.rows import Floats
 from .intervals import array, draw_columns, interval_columns
-from .laws.trajectory import AbstractTrajectory
+from .laws.trajectory import AbstractPaths
 
 Statistic = Literal["sum", "mean", "max", "min", "ramp"]
 
@@ -66,7 +66,7 @@ def _steps(over: str, freq: str | int) -> int:
 
 def aggregate_columns(
     name: str,
-    path: AbstractTrajectory,
+    path: AbstractPaths,
     statistic: Statistic,
     steps: int,
     levels: Sequence[float],

@@ -18,8 +18,8 @@ from .intervals import array, check_levels, interval_columns, uncertainty_column
 from .model import FittedModel, RawForecast
 
 
-def one_series(panel: Panel, series: object) -> Panel:
-    """The panel of one series.
+def series_position(panel: Panel, series: object) -> int:
+    """Where a series stands in a panel.
 
     Args:
         panel: several.
@@ -29,10 +29,15 @@ def one_series(panel: Panel, series: object) -> Panel:
         DataError: there is no such series.
     """
     if series is None:
-        return panel.select([0])
+        return 0
     if str(series) not in panel.ids:
         raise DataError(f"no series {series!r}; there are {name_some(panel.ids)}: name one of them")
-    return panel.select([panel.ids.index(str(series))])
+    return panel.ids.index(str(series))
+
+
+def one_series(panel: Panel, series: object) -> Panel:
+    """The panel of one series, as `series_position` finds it."""
+    return panel.select([series_position(panel, series)])
 
 
 def fan_window(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,35 @@ Columns = Mapping[str, npt.NDArray[Any]]
 
 def prediction(model: FittedModel, panel: Panel, levels: Sequence[float], uncertainty: bool) -> Any:
     """The next H steps of each series: unique_id, ds, mean, median, intervals."""
-    levels = check_levels(levels)
     windows = model.last_windows(panel)
     forecasts = model.raw_forecasts(windows, model.scaling(panel), novelty=uncertainty)
+    return prediction_of(panel, forecasts, model.config.horizon, levels, uncertainty)
+
+
+def prediction_of(
+    panel: Panel,
+    forecasts: Iterable[RawForecast],
+    horizon: int,
+    levels: Sequence[float],
+    uncertainty: bool,
+) -> Any:
+    """The same of forecasts that are at hand."""
+    levels = check_levels(levels)
     parts = [(each, _step_columns(each, levels, uncertainty)) for each in forecasts]
-    return _frame(panel, parts, panel.future_times(model.config.horizon))
+    return _frame(panel, parts, panel.future_times(horizon))
 
 
 def samples(model: FittedModel, panel: Panel, draws: int, seed: int) -> Any:
     """Joint paths of each series: unique_id, ds, path, y."""
-    horizon = model.config.horizon
+    return samples_of(panel, sampled(model, panel, draws, seed), model.config.horizon, draws)
+
+
+def samples_of(
+    panel: Panel, drawn: Iterable[tuple[RawForecast, Floats]], horizon: int, draws: int
+) -> Any:
+    """The same of paths that are drawn: forecasts, and [batch, draws, H] of each."""
     parts = []
-    for forecast, y in sampled(model, panel, draws, seed):
+    for forecast, y in drawn:
         path = np.broadcast_to(np.arange(draws)[:, None], y.shape)
         parts.append((forecast, {"path": np.asarray(path), "y": y}))
     return _frame(panel, parts, np.repeat(panel.future_times(horizon)[:, None], draws, axis=1))
@@ -53,10 +70,23 @@ def sampled(
     """
     if draws < 1:
         raise ValueError(f"n is {draws}, expected at least 1 path.")
-    generator = torch.Generator().manual_seed(seed)
     windows, scaling = model.last_windows(panel), model.scaling(panel)
-    size = min(PREDICTION_BATCH, _at_once(draws, model.config.horizon))
-    for forecast in model.raw_forecasts(windows, scaling, size):
+    size = min(PREDICTION_BATCH, at_once(draws, model.config.horizon))
+    yield from sampled_of(model.raw_forecasts(windows, scaling, size), draws, seed)
+
+
+def sampled_of(
+    forecasts: Iterable[RawForecast], draws: int, seed: int
+) -> Iterator[tuple[RawForecast, Floats]]:
+    """The same of forecasts that are at hand.
+
+    Raises:
+        ValueError: fewer than one draw.
+    """
+    if draws < 1:
+        raise ValueError(f"n is {draws}, expected at least 1 path.")
+    generator = torch.Generator().manual_seed(seed)
+    for forecast in forecasts:
         yield forecast, array(forecast.path.sample(draws, generator))
 
 
@@ -69,15 +99,29 @@ def aggregates(
     seed: int,
 ) -> Any:
     """A statistic over blocks of steps: unique_id, ds (first step), ds_end (last), intervals."""
-    levels = check_levels(levels)
     horizon = model.config.horizon
+    windows, scaling = model.last_windows(panel), model.scaling(panel)
+    forecasts = model.raw_forecasts(windows, scaling, at_once(DRAWS, horizon))
+    return aggregates_of(panel, forecasts, horizon, statistic, over, levels, seed)
+
+
+def aggregates_of(
+    panel: Panel,
+    forecasts: Iterable[RawForecast],
+    horizon: int,
+    statistic: Statistic,
+    over: int | str | None,
+    levels: Sequence[float],
+    seed: int,
+) -> Any:
+    """The same of forecasts that are at hand."""
+    levels = check_levels(levels)
     steps = block_length(over, panel.freq, horizon)
     blocks = horizon // steps
     generator = torch.Generator().manual_seed(seed)
-    windows, scaling = model.last_windows(panel), model.scaling(panel)
     parts = [
-        (f, aggregate_columns(NAME, f.path, statistic, steps, levels, generator))
-        for f in model.raw_forecasts(windows, scaling, _at_once(DRAWS, horizon))
+        (each, aggregate_columns(NAME, each.path, statistic, steps, levels, generator))
+        for each in forecasts
     ]
     times = panel.future_times(horizon)
     first, last = times[:, : blocks * steps : steps], times[:, steps - 1 : blocks * steps : steps]
@@ -105,7 +149,7 @@ def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Sequence[fl
     return _insert(frame, 2, "cutoff", ends["ds"])
 
 
-def _at_once(draws: int, horizon: int) -> int:
+def at_once(draws: int, horizon: int) -> int:
     """Windows whose sample paths fit in memory together."""
     return max(1, MOST_DRAWN // (draws * horizon))
 

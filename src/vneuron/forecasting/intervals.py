@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from .data.rows import Floats
-from .laws.law import AbstractLaw
-from .laws.trajectory import AbstractTrajectory
+from .laws.law import AbstractNumbers
+from .laws.trajectory import AbstractPaths
 
 DEFAULT_LEVELS = (80, 95)
 
@@ -34,7 +34,7 @@ def check_levels(levels: Sequence[float]) -> tuple[float, ...]:
 
 
 def interval_columns(
-    name: str, law: AbstractLaw, levels: Sequence[float], point: Floats | None = None
+    name: str, law: AbstractNumbers, levels: Sequence[float], point: Floats | None = None
 ) -> dict[str, Floats]:
     """Mean, median and central intervals of a law, under the names users of forecasts know.
 
@@ -62,7 +62,7 @@ def draw_columns(name: str, draws: Floats, levels: Sequence[float]) -> dict[str,
 
 
 def uncertainty_columns(
-    name: str, path: AbstractTrajectory, novelty: Tensor | None
+    name: str, path: AbstractPaths, novelty: Tensor | None
 ) -> dict[str, Floats]:
     """Where the spread comes from, and how unusual the window is, [batch, H] each.
 

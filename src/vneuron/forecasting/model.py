@@ -22,7 +22,7 @@ from .data.scaling import Scaling
 from .data.windows import WindowBatch, Windows, flatten, last_windows, windows_between
 from .evaluation import Evaluation, evaluate
 from .latent_share import LatentShare, measure_latent_share, remembered_latent_share
-from .laws.trajectory import AbstractTrajectory
+from .laws.trajectory import AbstractPaths, AbstractTrajectory
 from .memory import Memory
 from .networks.forecast_network import AbstractForecastNetwork
 from .novelty import novelty
@@ -43,7 +43,7 @@ class RawForecast(NamedTuple):
 
     series: Ints
     cutoff: Ints
-    path: AbstractTrajectory
+    path: AbstractPaths
     novelty: Tensor | None
     followed: bool
 

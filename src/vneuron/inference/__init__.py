@@ -4,6 +4,7 @@ from .decoding import AbstractDecoder, LinearDecoder, NonlinearDecoder
 from .descent import DescentState, descend, descent_step, init_descent
 from .gaussian import Activation, GaussianState, IterativeGaussian
 from .model import AbstractIterativeModel, Belief, Constants, Moments, StepTerms
+from .natural import Evidence, GaussianBelief, linear_evidence, natural_step
 from .options import InferenceOptions
 from .poisson import IterativePoisson, PoissonState
 from .unroll import unroll
@@ -15,6 +16,8 @@ __all__ = [
     "Belief",
     "Constants",
     "DescentState",
+    "Evidence",
+    "GaussianBelief",
     "GaussianState",
     "InferenceOptions",
     "IterativeGaussian",
@@ -27,5 +30,7 @@ __all__ = [
     "descend",
     "descent_step",
     "init_descent",
+    "linear_evidence",
+    "natural_step",
     "unroll",
 ]

@@ -24,8 +24,8 @@ MOST_STEPS = 100
 """Bisection alone needs 40 for that tolerance over a spread of a scale."""
 
 
-class AbstractLaw(ABC):
-    """The distributions of an array of numbers, each by itself."""
+class AbstractNumbers(ABC):
+    """The distributions of an array of numbers, each by itself, as far as draws show them too."""
 
     @abstractmethod
     def mean(self) -> Array:
@@ -44,10 +44,6 @@ class AbstractLaw(ABC):
         """Probability of a value up to y, [...]; NaN where y is."""
 
     @abstractmethod
-    def nll(self, y: Array) -> Array:
-        """Negative log density at y, nats, [...]; NaN where y is."""
-
-    @abstractmethod
     def crps(self, y: Array) -> Array:
         """Continuous ranked probability score of y, in its unit, [...]; NaN where y is."""
 
@@ -60,6 +56,14 @@ class AbstractLaw(ABC):
         return self.quantile(0.5)
 
 
+class AbstractLaw(AbstractNumbers):
+    """The distributions of an array of numbers, each by itself, with densities."""
+
+    @abstractmethod
+    def nll(self, y: Array) -> Array:
+        """Negative log density at y, nats, [...]; NaN where y is."""
+
+
 @dataclass(frozen=True)
 class StudentLaw(AbstractLaw):
     """t_ν(loc, scale), all in closed form.
@@ -67,7 +71,7 @@ class StudentLaw(AbstractLaw):
     Attributes:
         loc: mean and median, [...].
         scale: of the t, not its standard deviation, [...].
-        df: ν above 1; None is the Gaussian.
+        df: ν above 1, one or broadcastable; None is the Gaussian.
 
     Example:
         >>> law = StudentLaw(np.zeros(1), np.ones(1), None)
@@ -77,7 +81,7 @@ class StudentLaw(AbstractLaw):
 
     loc: Array
     scale: Array
-    df: float | None
+    df: float | Array | None
 
     def mean(self) -> Array:
         """The location."""
@@ -203,13 +207,13 @@ class MixtureLaw(AbstractLaw):
         return np.asarray(score)
 
 
-def standard_quantile(probability: float, df: float | None) -> float:
+def standard_quantile(probability: float, df: float | Array | None) -> Array:
     """Quantile of the standard t with df degrees of freedom; of the normal where df is None.
 
     Example:
-        >>> round(standard_quantile(0.975, None), 2), round(standard_quantile(0.975, 3.0), 2)
-        (1.96, 3.18)
+        >>> standard_quantile(0.975, None).round(2), standard_quantile(0.975, 3.0).round(2)
+        (np.float64(1.96), np.float64(3.18))
     """
     if df is None:
-        return float(special.ndtri(probability))
-    return float(special.stdtrit(df, probability))
+        return np.asarray(special.ndtri(probability))
+    return np.asarray(special.stdtrit(df, probability))

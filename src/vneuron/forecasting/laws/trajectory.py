@@ -8,14 +8,13 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from .law import AbstractLaw
+from .law import AbstractLaw, AbstractNumbers
 
 
-class AbstractTrajectory(ABC):
-    """What a network says of the next H steps of each window of a batch.
+class AbstractPaths(ABC):
+    """What a forecast of the next H steps of each window of a batch answers.
 
-    `TrajectoryDistribution` is one multivariate t, all closed form; `MixtureTrajectory` is a
-    mixture over draws of the latent. Scores, intervals, aggregates and charts use this alone.
+    Draws can answer it too; intervals, aggregates and charts use this alone.
     """
 
     @abstractmethod
@@ -38,6 +37,41 @@ class AbstractTrajectory(ABC):
     @abstractmethod
     def unit_share(self) -> Tensor:
         """Share of each step's variance that comes from z ~ q(z | x), [batch, H]."""
+
+    @abstractmethod
+    def steps(self) -> AbstractNumbers:
+        """The law of each step by itself, [batch, H]."""
+
+    @abstractmethod
+    def functional(self, weights: Tensor) -> AbstractNumbers:
+        """The law of weighted sums of the path.
+
+        Args:
+            weights: w, [H] for one, [H, F] for several.
+
+        Returns:
+            Over [batch] or [batch, F].
+        """
+
+    @abstractmethod
+    def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
+        """Joint paths.
+
+        Args:
+            draws: S, paths per window.
+            generator: source of randomness on this device; None is torch's own.
+
+        Returns:
+            [batch, S, H].
+        """
+
+
+class AbstractTrajectory(AbstractPaths):
+    """What a network says of the next H steps of each window of a batch.
+
+    `TrajectoryDistribution` is one multivariate t, all closed form; `MixtureTrajectory` is a
+    mixture over draws of the latent. Scores and training need the densities that it adds.
+    """
 
     @abstractmethod
     def marginal_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
@@ -76,18 +110,6 @@ class AbstractTrajectory(ABC):
 
         Returns:
             A law over [batch] or [batch, F].
-        """
-
-    @abstractmethod
-    def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
-        """Joint paths.
-
-        Args:
-            draws: S, paths per window.
-            generator: source of randomness on this device; None is torch's own.
-
-        Returns:
-            [batch, S, H].
         """
 
     @abstractmethod

@@ -1,0 +1,238 @@
+"""A forecast contracted on what has become known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import numpy as np
+import torch
+
+from . import frames
+from .aggregate import DRAWS, Statistic
+from .data.frame import Panel
+from .data.rows import Floats
+from .fan import fan_rows
+from .intervals import DEFAULT_LEVELS, array
+from .knowledge import Bounds, Knowledge, Linear, Total
+from .laws.conditioned import ConditionedTrajectory
+from .laws.drawn import DrawnPaths
+from .laws.predictive import TrajectoryDistribution
+from .laws.truncated import Bounded, truncate
+from .model import FittedModel, RawForecast
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionalForecast:
+    """What a forecaster says of its next H steps, given what is known; answers like a forecast.
+
+    Observed steps and known sums are exact: the conditional law is again a multivariate t. Bounds
+    are kept by 2,000 joint draws per series, from which everything is then answered.
+
+    Attributes:
+        model: the fitted model.
+        panel: the series that are forecast.
+        exact: forecasts given all but the bounds, some series each.
+        lower: of each step, [series, H], −inf where open.
+        upper: likewise, inf where open.
+        seed: of draws within bounds.
+    """
+
+    model: FittedModel
+    panel: Panel
+    exact: tuple[RawForecast, ...]
+    lower: Floats
+    upper: Floats
+    seed: int
+
+    @classmethod
+    def of(
+        cls, model: FittedModel, panel: Panel, scale_weight: float = 1.0, seed: int = 0
+    ) -> ConditionalForecast:
+        """The forecast of a panel's next steps, with nothing known yet.
+
+        Raises:
+            ValueError: the network's forecast is no multivariate t, or a weight out of range.
+        """
+        windows, scaling = model.last_windows(panel), model.scaling(panel)
+        size = frames.at_once(DRAWS, model.config.horizon)
+        found = []
+        for forecast in model.raw_forecasts(windows, scaling, size, novelty=True):
+            if not isinstance(forecast.path, TrajectoryDistribution):
+                raise ValueError(
+                    f"condition needs network='trajectory', this forecaster has "
+                    f"{model.config.network!r}: fit one with it"
+                )
+            path = ConditionedTrajectory.of(forecast.path, scale_weight)
+            found.append(forecast._replace(path=path))
+        open_end = np.full((len(panel), model.config.horizon), np.inf)
+        return cls(model, panel, tuple(found), -open_end, open_end, seed)
+
+    def condition(
+        self,
+        observed: object = None,
+        total: Total | None = None,
+        bounds: Bounds | None = None,
+        linear: Linear | None = None,
+    ) -> ConditionalForecast:
+        """Given still more; see `EVEForecaster.condition`.
+
+        Steps observed in parts say what they say together: this posterior is the next prior.
+
+        Raises:
+            DataError: what is given does not fit the forecast, or itself.
+            ValueError: a sum that is known already.
+        """
+        more = Knowledge.read(
+            self.panel, self.model.config.horizon, observed, total, bounds, linear
+        )
+        found = ConditionalForecast(
+            self.model,
+            self.panel,
+            tuple(_given(forecast, more) for forecast in self.exact),
+            np.maximum(self.lower, more.lower),
+            np.minimum(self.upper, more.upper),
+            self.seed,
+        )
+        found._forecasts  # noqa: B018 (bounds that cannot hold are refused here, not at an answer)
+        return found
+
+    # -- answers -----------------------------------------------------------------------------
+
+    def predict(self, *, level: Sequence[float] = DEFAULT_LEVELS, uncertainty: bool = False) -> Any:
+        """Every step of the horizon, as `EVEForecaster.predict`; observed ones as they are."""
+        horizon = self.model.config.horizon
+        return frames.prediction_of(self.panel, self._forecasts, horizon, level, uncertainty)
+
+    def sample(self, n: int = 100, *, seed: int = 0) -> Any:
+        """Joint paths that agree with what is known, as `EVEForecaster.sample`.
+
+        Within bounds they are drawn from the 2,000 that are held, again and again beyond those.
+        """
+        horizon = self.model.config.horizon
+        drawn = frames.sampled_of(self._forecasts, n, seed)
+        return frames.samples_of(self.panel, drawn, horizon, n)
+
+    def aggregate(
+        self,
+        statistic: Statistic,
+        over: int | str | None = None,
+        *,
+        level: Sequence[float] = DEFAULT_LEVELS,
+        seed: int = 0,
+    ) -> Any:
+        """Blocks of steps, as `EVEForecaster.aggregate`; observed steps count with their value."""
+        horizon = self.model.config.horizon
+        return frames.aggregates_of(
+            self.panel, self._forecasts, horizon, statistic, over, level, seed
+        )
+
+    def probability(self) -> Any:
+        """How probable the bounds were, given all else that is known.
+
+        Returns:
+            Frame: unique_id, probability, effective_draws (how many independent draws would tell
+            as much as those held; of 2,000, and few where the bounds are improbable). A series
+            without bounds has probability 1, and is exact where no series has any.
+        """
+        log_probability, effective = self._within[1:]
+        everyone = np.arange(len(self.panel))
+        columns = {"probability": np.exp(log_probability), "effective_draws": effective}
+        last = self.panel.future_times(1)[:, 0]
+        frame = self.panel.to_native(everyone, last, columns)
+        return nw.from_native(frame, eager_only=True).drop("ds").to_native()
+
+    def plot(
+        self,
+        series: object = None,
+        *,
+        history: int | None = None,
+        paths: int = 20,
+        level: Sequence[float] = DEFAULT_LEVELS,
+    ) -> go.Figure:
+        """Fan chart of one series, as `EVEForecaster.plot`."""
+        from ..figures.fan import fan_chart  # plotly costs half a second
+        from .fan import series_position
+
+        at = series_position(self.panel, series)
+        generator = torch.Generator().manual_seed(self.seed)
+        for forecast in self._forecasts:
+            for window in np.flatnonzero(forecast.series == at):
+                rows = fan_rows(
+                    self.model, self.panel, forecast, int(window), level, paths, generator
+                )
+        return fan_chart(rows, history=history)
+
+    # -- bounds ------------------------------------------------------------------------------
+
+    @property
+    def _forecasts(self) -> tuple[RawForecast, ...]:
+        return self._within[0]
+
+    @cached_property
+    def _within(self) -> tuple[tuple[RawForecast, ...], Floats, Floats]:
+        """Forecasts within the bounds; by series, ln of the bounds' probability, and draws."""
+        log_probability = np.zeros(len(self.panel))
+        effective = np.full(len(self.panel), float(DRAWS))
+        limited = np.isfinite(self.lower) | np.isfinite(self.upper)
+        if not limited.any():
+            return self.exact, log_probability, effective
+        found = []
+        for forecast in self.exact:
+            path = forecast.path
+            assert isinstance(path, ConditionedTrajectory)
+            draws = []
+            for window, series in enumerate(forecast.series):
+                generator = np.random.default_rng([self.seed, int(series)])
+                bounded = _bounded(path, window, self.lower[series], self.upper[series])
+                name = self.panel.ids[series]
+                try:
+                    one = truncate(bounded, DRAWS, generator)
+                except ValueError as error:
+                    raise ValueError(f"series {name!r}: {error}") from None
+                draws.append(torch.from_numpy(one.draws))
+                log_probability[series], effective[series] = one.log_probability, one.effective
+            drawn = DrawnPaths(torch.stack(draws), path.unit_share())
+            found.append(forecast._replace(path=drawn))
+        return tuple(found), log_probability, effective
+
+
+def _given(forecast: RawForecast, more: Knowledge) -> RawForecast:
+    """One batch of forecasts given what is known of its series."""
+    path = forecast.path
+    assert isinstance(path, ConditionedTrajectory)
+    series = forecast.series
+    y = torch.from_numpy(more.observed[series])
+    seen = ~y.isnan()
+    if bool(seen.any()):
+        path = path.observe(y, seen)
+    if more.weights.shape[1]:
+        weights, values = more.weights[series], more.values[series]
+        path = path.equate(torch.from_numpy(weights), torch.from_numpy(values))
+    return forecast._replace(path=path)
+
+
+def _bounded(path: ConditionedTrajectory, window: int, lower: Floats, upper: Floats) -> Bounded:
+    """One window as the sampler takes it; bounds on known steps hold, and are left out."""
+    one = path.window(window)
+    scale = array(one.scale())[0]
+    free = scale > 0.0
+
+    def deviation(noise: Floats) -> Floats:
+        return np.asarray(array(one.deviation(torch.from_numpy(noise)[None]))[0])
+
+    return Bounded(
+        deviation=deviation,
+        dimensions=one.shared.shape[-1] + one.horizon,
+        loc=array(one.loc)[0],
+        scale=scale,
+        df=None if one.df is None else float(one.df[0]),
+        lower=np.where(free, lower, -np.inf),
+        upper=np.where(free, upper, np.inf),
+    )

@@ -1,0 +1,385 @@
+r"""A trajectory after something has become known of it: steps, sums, any linear equality.
+
+A multivariate t stays one. With location m, scale matrix Σ and ν, and A y = b known (F rows),
+
+.. math:: \delta = (b - Am)^\top (A\Sigma A^\top)^{-1} (b - Am), \qquad
+          m' = m + \Sigma A^\top (A\Sigma A^\top)^{-1} (b - Am),
+
+.. math:: \Sigma' = \frac{\nu+\delta}{\nu+F}\,
+          (\Sigma - \Sigma A^\top (A\Sigma A^\top)^{-1} A\Sigma), \qquad \nu' = \nu + F.
+
+Σ is kept as :math:`BB^\top + \mathrm{diag}(\psi^2) - GG^\top`: the units' part, the steps' own,
+and what equalities took away. Observed steps need no G: they refine the units' posterior by one
+natural-gradient step (`vneuron.inference.natural`), which leaves the other steps tied by new
+columns B L alone, so that the cost is that of the units x units factor, whatever was observed.
+
+With `scale_weight` w below one, δ and F count w times in ν' and in the factor: the evidence on g,
+the spread that all steps share, is tempered, that on everything else is not. A model in which g
+holds for the whole path learns it from a few steps with more certainty than data bear out.
+
+Source: Ding (2016), The American Statistician 70(3), for the conditional t.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ...functional.low_rank import diagonal
+from ...functional.student import joint_nll, marginal_nll
+from ...inference.natural import GaussianBelief, linear_evidence, natural_step
+from ..scoring.scores import as_float64
+from .law import StudentLaw
+from .predictive import TrajectoryDistribution
+from .trajectory import AbstractTrajectory, at_least_single, mixing
+
+DETERMINED = 1e-10
+"""Share of its variance below which a sum counts as known already."""
+
+
+@dataclass(frozen=True)
+class ConditionedTrajectory(AbstractTrajectory):
+    """A multivariate t given linear equalities, for each window of a batch.
+
+    Attributes:
+        loc: m, [batch, H].
+        shared: B, the units' part of the scale, [batch, H, M]; M may be 0.
+        own: ψ, scale of each step's own noise, [batch, H]; 0 at a step that is known.
+        df: ν, [batch]; None is the Gaussian.
+        rows: P, the equalities so far, with P (BBᵀ + ψ²) Pᵀ = I, [batch, F, H]; rows of zeros
+            where a window has fewer. G = (BBᵀ + ψ²) Pᵀ.
+        scale_weight: w, of what is learned about g; 1 is the conditional law itself.
+
+    Example:
+        >>> path = TrajectoryDistribution(torch.zeros(1, 4), torch.ones(1, 4), None)
+        >>> known = ConditionedTrajectory.of(path).equate(torch.ones(1, 1, 4), torch.ones(1, 1))
+        >>> known.loc, known.sd().square()
+        (tensor([[0.2500, 0.2500, 0.2500, 0.2500]]),
+         tensor([[0.7500, 0.7500, 0.7500, 0.7500]]))
+    """
+
+    loc: Tensor
+    shared: Tensor
+    own: Tensor
+    df: Tensor | None
+    rows: Tensor
+    scale_weight: float = 1.0
+
+    @classmethod
+    def of(cls, path: TrajectoryDistribution, scale_weight: float = 1.0) -> ConditionedTrajectory:
+        """The same law, with nothing known yet.
+
+        Raises:
+            ValueError: a weight below 0 or above 1.
+        """
+        if not 0.0 <= scale_weight <= 1.0:
+            raise ValueError(
+                f"scale_weight is {scale_weight}, expected from 0 (the spread keeps its law) to 1 "
+                "(conditioned in full)"
+            )
+        batch, horizon = path.loc.shape
+        shared, own = path.loc.new_zeros(batch, horizon, 0), path.scale
+        if path.loading is not None and path.unit_scale is not None:
+            own = path.scale / diagonal(path.loading, path.unit_scale).sqrt()
+            scale = path.unit_scale.expand(batch, -1)
+            shared = own[..., None] * path.loading * scale[:, None, :]
+        df = None if path.df is None else path.df.expand(batch)
+        rows = path.loc.new_zeros(batch, 0, horizon)
+        return cls(path.loc, shared, own, df, rows, scale_weight)
+
+    def __len__(self) -> int:
+        return len(self.loc)
+
+    @property
+    def horizon(self) -> int:
+        """H."""
+        return self.loc.shape[1]
+
+    @property
+    def unknown(self) -> Tensor:
+        """Steps that are not known themselves, [batch, H]."""
+        return self.own > 0
+
+    def window(self, index: int) -> ConditionedTrajectory:
+        """One window of the batch."""
+        one = slice(index, index + 1)
+        return replace(
+            self,
+            loc=self.loc[one],
+            shared=self.shared[one],
+            own=self.own[one],
+            df=None if self.df is None else self.df[one],
+            rows=self.rows[one],
+        )
+
+    # -- learning more -----------------------------------------------------------------------
+
+    def observe(self, y: Tensor, seen: Tensor) -> ConditionedTrajectory:
+        """Given the values of some steps.
+
+        Args:
+            y: [batch, H]; counts where seen.
+            seen: mask [batch, H]; steps that are known already are left as they are.
+        """
+        seen = seen & self.unknown
+        if self.rows.shape[1]:
+            return self._observe_as_equalities(y, seen)
+        precision = torch.where(seen, self.own, torch.ones_like(self.own)).square().reciprocal()
+        weight = torch.where(seen, precision, torch.zeros_like(precision))
+        residual = torch.where(seen, y - self.loc, torch.zeros_like(y))
+        prior = GaussianBelief.standard(self.shared[:, 0])
+        evidence = linear_evidence(prior.shift, self.shared, residual, weight)
+        units = natural_step(prior, prior, evidence)
+        mean = units.mean()
+        # δ by Woodbury: the residual's own part, less what the units explain
+        delta = (residual.square() * weight).sum(-1) - (units.shift * mean).sum(-1)
+        zero = torch.zeros_like(self.own)
+        moved = self.loc + torch.einsum("bhm,bm->bh", self.shared, mean)
+        return replace(
+            self,
+            loc=torch.where(seen, y, moved),
+            shared=torch.where(seen[..., None], zero[..., None], self.shared @ units.root()),
+            own=torch.where(seen, zero, self.own),
+        )._rescaled(delta, seen.sum(-1))
+
+    def _observe_as_equalities(self, y: Tensor, seen: Tensor) -> ConditionedTrajectory:
+        """One selecting row for each step that some window saw."""
+        some = seen.any(0)
+        select = torch.diag_embed(seen.to(self.loc.dtype))[:, some]
+        values = torch.where(seen, y, torch.zeros_like(y))[:, some]
+        known = self.equate(select, values)
+        # exactly so, not up to rounding
+        return replace(known, loc=torch.where(seen, y, known.loc))
+
+    def equate(self, weights: Tensor, values: Tensor) -> ConditionedTrajectory:
+        """Given weighted sums of the path, A y = b.
+
+        Args:
+            weights: A, [batch, F, H]; a row of zeros is none.
+            values: b, [batch, F].
+
+        Raises:
+            ValueError: a sum that what is known determines already.
+        """
+        active = (weights != 0).any(-1)
+        gain = self._gain()
+        clear = weights - (weights @ gain) @ self.rows
+        covariance = clear @ self._times(clear)
+        before = (weights @ self._times(weights)).diagonal(dim1=-2, dim2=-1)
+        identity = torch.eye(weights.shape[1], dtype=weights.dtype, device=weights.device)
+        covariance = covariance + identity * (~active)[:, None]
+        factor, failed = torch.linalg.cholesky_ex(covariance)
+        left = factor.diagonal(dim1=-2, dim2=-1).square()
+        known = active & ~(left > DETERMINED * before)
+        if bool(known.any()) or bool(failed.any()):
+            raise ValueError(
+                "an equality says nothing new: what is known determines its sum already; leave "
+                "out sums of steps that are observed, and sums of other sums"
+            )
+        missing = torch.where(active, values - torch.einsum("bfh,bh->bf", weights, self.loc), 0.0)
+        white = torch.linalg.solve_triangular(factor, missing[..., None], upper=False)
+        rows = torch.linalg.solve_triangular(factor, clear, upper=False)
+        rows = torch.where(active[..., None], rows, torch.zeros_like(rows))
+        loc = self.loc + (self._times(rows) @ white)[..., 0]
+        found = replace(self, loc=loc, rows=torch.cat([self.rows, rows], 1))
+        return found._rescaled(white[..., 0].square().sum(-1), active.sum(-1))
+
+    def _rescaled(self, delta: Tensor, count: Tensor) -> ConditionedTrajectory:
+        """Σ times (ν + wδ)/(ν + wF), and ν + wF."""
+        if self.df is None:
+            return self
+        weight = self.scale_weight
+        df = self.df + weight * count
+        root = ((self.df + weight * delta.clamp_min(0.0)) / df).sqrt()[:, None]
+        return replace(
+            self,
+            shared=self.shared * root[..., None],
+            own=self.own * root,
+            rows=self.rows / root[..., None],
+            df=df,
+        )
+
+    def _times(self, rows: Tensor) -> Tensor:
+        """(BBᵀ + ψ²) rowsᵀ, [batch, H, F]."""
+        columns = rows.mT
+        return self.shared @ (self.shared.mT @ columns) + self.own.square()[..., None] * columns
+
+    def _gain(self) -> Tensor:
+        """G, [batch, H, F]."""
+        return self._times(self.rows)
+
+    # -- answers -----------------------------------------------------------------------------
+
+    def point(self) -> Tensor:
+        """m, mean and median, [batch, H]."""
+        return self.loc
+
+    def scale(self) -> Tensor:
+        """Scale of each step's t, [batch, H]; 0 at a step that is known."""
+        whole = self.shared.square().sum(-1) + self.own.square()
+        return _root(whole - self._gain().square().sum(-1), whole)
+
+    def sd(self) -> Tensor:
+        """Standard deviation of each step, [batch, H]."""
+        if self.df is None:
+            return self.scale()
+        return self.scale() * (self.df / (self.df - 2.0)).sqrt()[:, None]
+
+    def unit_share(self) -> Tensor:
+        r"""Share of each step's variance that lies in its expectation given z, [batch, H].
+
+        One less the part that knowing z would leave; under an equality that part is smaller than
+        the step's own noise, since the others' noise is then tied to it. 0 where all is known.
+        """
+        variance = self.scale().square()
+        noise = self.own.square()[..., None] * self.rows.mT
+        inner = self.rows @ noise
+        identity = torch.eye(inner.shape[-1], dtype=inner.dtype, device=inner.device)
+        inner = inner + identity * (~(self.rows != 0).any(-1))[:, None]
+        taken = noise * torch.linalg.solve(inner, noise.mT).mT
+        left = (self.own.square() - taken.sum(-1)).clamp_min(0.0)
+        share = 1.0 - left / torch.where(variance > 0, variance, torch.ones_like(variance))
+        return torch.where(variance > 0, share.clamp(0.0, 1.0), torch.zeros_like(share))
+
+    def steps(self) -> StudentLaw:
+        """t_ν at each step, [batch, H]; a known step is certain."""
+        return self._law(self.loc, self.scale())
+
+    def functional(self, weights: Tensor) -> StudentLaw:
+        """Weighted sums of the path, exactly t_ν."""
+        columns = weights.reshape(self.horizon, -1).to(self.loc)
+        shape = (len(self), *weights.shape[1:])
+        whole = (self.shared.mT @ columns).square().sum(-2) + self.own.square() @ columns.square()
+        taken = (self._gain().mT @ columns).square().sum(-2)
+        scale = _root(whole - taken, whole)
+        return self._law((self.loc @ columns).reshape(shape), scale.reshape(shape))
+
+    def deviation(self, noise: Tensor) -> Tensor:
+        """Standard normal numbers to a draw of the path's N(0, Σ).
+
+        Args:
+            noise: [batch, S, M + H].
+
+        Returns:
+            [batch, S, H].
+        """
+        units = self.shared.shape[-1]
+        drawn = noise[..., :units] @ self.shared.mT + noise[..., units:] * self.own[:, None]
+        return drawn - (drawn @ self.rows.mT) @ self._gain().mT
+
+    def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
+        """Joint paths, [batch, S, H], each of which fulfils every equality."""
+        size = (len(self), draws, self.shared.shape[-1] + self.horizon)
+        dtype, device = self.loc.dtype, self.loc.device
+        drawn = self.deviation(torch.randn(size, generator=generator, dtype=dtype, device=device))
+        if self.df is not None:
+            drawn = drawn / mixing(len(self), draws, self.df[:, None, None], generator).sqrt()
+        return self.loc[:, None] + drawn
+
+    # -- densities ---------------------------------------------------------------------------
+
+    def marginal_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Of each step that is not known, [batch, H] nats; 0 elsewhere."""
+        scale = self.scale()
+        counts = scale > 0 if observed is None else (scale > 0) & observed
+        scale = torch.where(counts, scale, torch.ones_like(scale))
+        residual = torch.where(counts, (target - self.loc) / scale, torch.zeros_like(scale))
+        df = None if self.df is None else self.df[:, None]
+        return torch.where(counts, marginal_nll(residual, scale.log(), df), 0.0)
+
+    def joint_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Of the observed steps that are not known, [batch] nats.
+
+        Given sums of steps it is the density over the plane where they hold, by area in y's
+        coordinates; infinite for a path that is not on it.
+        """
+        counts = self.unknown if observed is None else self.unknown & observed
+        residual = torch.where(counts, target - self.loc, torch.zeros_like(self.loc))
+        if self.rows.shape[1]:
+            quadratic, log_volume, size = self._on_plane(residual, counts)
+        else:
+            quadratic, log_volume = self._whitened(residual, counts)
+            size = counts.sum(-1).to(residual.dtype)
+        return joint_nll(quadratic, log_volume, size, self.df)
+
+    def _whitened(self, residual: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Quadratic form and ½ ln det Σ over the steps that count, through the units."""
+        own = torch.where(counts, self.own, torch.ones_like(self.own))
+        scaled = torch.where(counts[..., None], self.shared / own[..., None], 0.0)
+        white = residual / own
+        identity = torch.eye(scaled.shape[-1], dtype=scaled.dtype, device=scaled.device)
+        factor = torch.linalg.cholesky(identity + scaled.mT @ scaled)
+        pulled = torch.linalg.solve_triangular(factor, scaled.mT @ white[..., None], upper=False)
+        quadratic = white.square().sum(-1) - pulled.square().sum((-2, -1))
+        return quadratic, factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + own.log().sum(-1)
+
+    def _on_plane(self, residual: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, and the dimension, where equalities make Σ singular."""
+        gain = self._gain()
+        dense = self.shared @ self.shared.mT - gain @ gain.mT + torch.diag_embed(self.own.square())
+        both = counts[:, :, None] & counts[:, None, :]
+        values, vectors = torch.linalg.eigh(torch.where(both, dense, torch.zeros_like(dense)))
+        alive = values > DETERMINED * values[:, -1:]
+        kept = torch.where(alive, values, torch.ones_like(values))
+        turned = torch.einsum("bhk,bh->bk", vectors, residual)
+        size = values[:, -1:].sqrt()
+        off = (~alive & (turned.abs() > 1e-6 * size)).any(-1)
+        quadratic = torch.where(alive, turned.square() / kept, 0.0).sum(-1)
+        quadratic = torch.where(off, torch.inf, quadratic)
+        return quadratic, 0.5 * kept.log().sum(-1), alive.sum(-1).to(residual.dtype)
+
+    # -- forms -------------------------------------------------------------------------------
+
+    def rescale(self, mean: Tensor, sd: Tensor) -> ConditionedTrajectory:
+        """The law of mean + sd · y, in double precision."""
+        mean, sd = mean.double()[:, None], sd.double()[:, None]
+        return replace(
+            self,
+            loc=self.loc.double() * sd + mean,
+            shared=self.shared.double() * sd[..., None],
+            own=self.own.double() * sd,
+            df=None if self.df is None else self.df.double(),
+            rows=self.rows.double() / sd[..., None],
+        )
+
+    def to(self, device: torch.device | str) -> ConditionedTrajectory:
+        """The same on another device."""
+        return replace(
+            self,
+            loc=self.loc.to(device),
+            shared=self.shared.to(device),
+            own=self.own.to(device),
+            df=None if self.df is None else self.df.to(device),
+            rows=self.rows.to(device),
+        )
+
+    def float(self) -> ConditionedTrajectory:
+        """The same in single precision or better."""
+        return replace(
+            self,
+            loc=at_least_single(self.loc),
+            shared=at_least_single(self.shared),
+            own=at_least_single(self.own),
+            df=None if self.df is None else at_least_single(self.df),
+            rows=at_least_single(self.rows),
+        )
+
+    def without_latent(self) -> ConditionedTrajectory:
+        """The same margins, exactly, with steps that only g ties together."""
+        nothing = self.shared[..., :0], self.rows[:, :0]
+        return replace(self, shared=nothing[0], own=self.scale(), rows=nothing[1])
+
+    def _law(self, loc: Tensor, scale: Tensor) -> StudentLaw:
+        df = self.df
+        if df is not None and loc.dim() == 2:
+            df = df[:, None]
+        return StudentLaw(
+            as_float64(loc), as_float64(scale), None if df is None else as_float64(df)
+        )
+
+
+def _root(variance: Tensor, whole: Tensor) -> Tensor:
+    """Square root of what is left of a variance; rounding is nothing."""
+    return torch.where(variance > DETERMINED * whole, variance, torch.zeros_like(variance)).sqrt()
