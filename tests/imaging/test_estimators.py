@@ -285,8 +285,8 @@ def test_a_killed_run_resumes_to_the_same_bits(
     resumed = clone(MODELS[name]).fit(images, run_dir=tmp_path / "cut", resume=True)
     for key, value in whole.module_.state_dict().items():
         assert torch.equal(resumed.module_.state_dict()[key], value), key
-    epochs = [e["epoch"] for e in RunFolder.open(tmp_path / "cut").read_events()]
-    assert epochs == [1, 2, 3]
+    events = RunFolder.open(tmp_path / "cut").read_events()
+    assert [e["epoch"] for e in events if e["event"] == "epoch"] == [1, 2, 3]
     with pytest.raises(RunFolderError, match="earlier run"):
         clone(MODELS[name]).fit(images, run_dir=tmp_path / "cut")
     other = clone(MODELS[name]).set_params(epochs=9)

@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from . import demo, evaluate, fit, forecast, health, info, report
+from .images.app import app as images
 from .options import show_version
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 for verb in (demo, fit, forecast, evaluate, health, report, info):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.run)
+app.add_typer(images, name="images")
 
 
 @app.callback()
@@ -48,7 +50,7 @@ def main() -> None:
         sys.exit(0)
     except (ValueError, OSError) as error:
         _fail(_one_line(error))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         _fail(str(error))
     else:
         sys.exit(code if isinstance(code, int) else 0)

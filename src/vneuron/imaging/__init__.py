@@ -3,8 +3,9 @@
 from .amortised import GaussianVAE, PoissonVAE
 from .categorical import CategoricalVAE
 from .estimator import AbstractImageModel, CodeStep
+from .files import load_images
 from .hybrid import IterativeAmortisedVAE, SemiAmortisedVAE
-from .images import ImageError, load_images
+from .images import ImageError
 from .iterative_gaussian import IterativeGaussianVAE
 from .iterative_poisson import IterativePoissonVAE
 from .laplace import LaplaceVAE

@@ -19,6 +19,7 @@ from ..training.checkpoint import load_weights, save_checkpoint
 from ..training.order import mixed_seed
 from ..training.run_folder import RunFolder
 from .images import to_rows
+from .resumption import check_same
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin
@@ -63,6 +64,8 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
         shape_: of one image.
         scale_: the standard deviation that images are divided by.
         n_features_in_: number of pixels.
+        n_epochs_: whole epochs of training.
+        outcome_: why training ended: "completed", "interrupted" or "diverged".
     """
 
     latents: int
@@ -72,6 +75,8 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
     seed: int
     quiet: bool
     device: str
+    n_epochs_: int
+    outcome_: str
 
     # -- the interface that subclasses write ---------------------------------------------------
 
@@ -100,6 +105,8 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
         *,
         run_dir: str | Path | None = None,
         resume: bool = False,
+        overwrite: bool = False,
+        source: Mapping[str, Any] | None = None,
     ) -> Self:
         """Learn from images.
 
@@ -112,9 +119,12 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
             run_dir: a folder to write: configuration, event log, checkpoints.
             resume: go on with what `run_dir` holds, from the end of its last whole epoch; begin if
                 it holds nothing.
+            overwrite: replace what `run_dir` holds, once there is a first checkpoint.
+            source: plain values about the images (where they are from, how they were prepared) for
+                `config.json`. A run is only resumed with the same, but for "path" and "command".
 
         Returns:
-            The fitted model.
+            The fitted model; `outcome_` is "interrupted" where Ctrl-C ended training.
 
         Raises:
             ImageError: if images cannot be used.
@@ -138,7 +148,7 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
             if run_dir is None:
                 self._train(train, rest, None)
             else:
-                with self._open_run(Path(run_dir), resume) as run:
+                with self._open_run(Path(run_dir), resume, overwrite, source) as run:
                     self._train(train, rest, run)
                     self._write(run)
         self.module_.eval()
@@ -259,12 +269,16 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
             self._write(run)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, device: str | None = None) -> Self:
         """Read what `save`, or `fit(run_dir=...)`, wrote.
+
+        Args:
+            path: the folder.
+            device: where the model is to be, if not where it was fitted.
 
         Raises:
             RunFolderError: if the folder is missing, damaged or of another kind of model.
-            ValueError: if the model is of another class.
+            ValueError: if the model is of another class, or there is no such device.
         """
         run = RunFolder.open(path)
         config = run.read_json("config.json")
@@ -275,6 +289,8 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
                 f"vneuron.imaging.{found}.load"
             )
         model = cls(**config["model"])
+        if device is not None:
+            model.device = device
         model.shape_ = tuple(config["data"]["shape"])
         model.n_features_in_ = int(np.prod(model.shape_))
         model.scale_ = float(config["data"]["scale"])
@@ -293,19 +309,15 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
-    def _open_run(self, path: Path, resume: bool) -> RunFolder:
-        config = self._config()
+    def _open_run(
+        self, path: Path, resume: bool, overwrite: bool, source: Mapping[str, Any] | None
+    ) -> RunFolder:
+        config = self._config() | ({} if source is None else {"source": dict(source)})
         if resume and path.is_dir() and any(path.iterdir()):
             run = RunFolder.open(path)
-            saved = run.read_json("config.json")
-            for part in ("estimator", "model", "data"):
-                if saved.get(part) != config[part]:
-                    raise ValueError(
-                        f"{path}: its {part} is {saved.get(part)}, not {config[part]}; expected "
-                        "the same: fit with the same arguments and images, or pass another folder."
-                    )
+            check_same(run, config)
             return run
-        run = RunFolder.create(path)
+        run = RunFolder.create(path, overwrite=overwrite)
         run.write_json("config.json", config)
         return run
 
@@ -326,6 +338,11 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
         return module
 
     def _device(self) -> torch.device:
+        known = ("auto", "cpu", "cuda")
+        if self.device not in known:
+            raise ValueError(f"device is {self.device!r}, expected one of {known}.")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device is 'cuda', and none is here; expected one: use 'cpu'.")
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return torch.device(self.device)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..training.loop import Trainer, TrainingConfig
+from ..training.loop import StopReason, Trainer, TrainingConfig
 from ..training.run_folder import RunFolder
 from .estimator import AbstractImageModel
 from .settling import run_epochs
@@ -44,7 +44,7 @@ def learn_by_settling(
 ) -> None:
     """Without gradients through inference: `learn` sees batch after batch (see `run_epochs`)."""
     held_out = held_out.to(model._device())
-    run_epochs(
+    model.n_epochs_ = run_epochs(
         learner,
         learn,
         lambda: held_out_scores(model, held_out),
@@ -57,6 +57,8 @@ def learn_by_settling(
         run=run,
         optimizer=optimizer,
     )
+    whole = model.n_epochs_ >= model.epochs
+    model.outcome_ = (StopReason.COMPLETED if whole else StopReason.INTERRUPTED).value
 
 
 def learn_by_gradient(
@@ -85,7 +87,8 @@ def learn_by_gradient(
         quiet=model.quiet,
     )
     task = ImageTask(loss, images, held_out)
-    Trainer(config).fit(task, run, "images", resume=run is not None)
+    outcome = Trainer(config).fit(task, run, "images", resume=run is not None)
+    model.n_epochs_, model.outcome_ = outcome.epochs, outcome.reason.value
 
 
 def update_count(model: AbstractImageModel, images: Tensor) -> int:

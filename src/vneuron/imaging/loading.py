@@ -34,11 +34,12 @@ MODELS: dict[str, type[AbstractImageModel]] = {
 }
 
 
-def load_model(path: str | Path) -> AbstractImageModel:
+def load_model(path: str | Path, device: str | None = None) -> AbstractImageModel:
     """The fitted model that a folder holds.
 
     Args:
         path: what `save`, or `fit(run_dir=...)`, wrote.
+        device: where the model is to be, if not where it was fitted.
 
     Raises:
         RunFolderError: if the folder is missing or damaged.
@@ -50,4 +51,4 @@ def load_model(path: str | Path) -> AbstractImageModel:
             f"{path}: holds no image model (its estimator is {kind!r}); expected one of "
             f"{sorted(MODELS)}: pass the folder that save wrote."
         )
-    return MODELS[kind].load(path)
+    return MODELS[kind].load(path, device)

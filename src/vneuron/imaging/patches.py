@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .images import ImageError
 
-__all__ = ["cut_patches", "whiten"]
+__all__ = ["cut_patches", "tile", "whiten"]
 
 
 def whiten(pictures: Any, cutoff: float = 0.4, logarithm: bool = True) -> NDArray[np.float32]:
@@ -100,3 +100,32 @@ def cut_patches(
                 "more: lower min_contrast"
             )
     return np.concatenate(kept)[:n]
+
+
+def tile(pictures: Any, size: int = 16) -> NDArray[np.float32]:
+    """Squares side by side, row after row, picture after picture; a margin that fills none is cut.
+
+    Args:
+        pictures: [pictures, h, w].
+        size: side of a square, in pixels.
+
+    Returns:
+        [pictures · (h // size) · (w // size), size, size].
+
+    Raises:
+        ImageError: if the pictures are too small.
+
+    Example:
+        >>> tile(np.arange(16.0).reshape(1, 4, 4), size=2)[1]
+        array([[2., 3.],
+               [6., 7.]], dtype=float32)
+    """
+    array = np.asarray(pictures, dtype=np.float32)
+    if array.ndim != 3 or min(array.shape[1:], default=0) < size:
+        raise ImageError(
+            f"pictures have shape {array.shape}, expected [n, h, w] of at least {size} x {size}: "
+            "pass larger pictures or a smaller size"
+        )
+    n, rows, columns = array.shape[0], array.shape[1] // size, array.shape[2] // size
+    cut = array[:, : rows * size, : columns * size].reshape(n, rows, size, columns, size)
+    return np.ascontiguousarray(cut.swapaxes(2, 3).reshape(-1, size, size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -59,14 +60,20 @@ def run_epochs(
     Returns:
         Epochs done.
     """
+    if run is not None:
+        run.sweep()
     device = next(learner.parameters()).device
     order = ExampleOrder(len(images), batch_size, seed=seed, min_steps=1, max_steps=2**62)
-    first = _restore(learner, run, optimizer)
+    first, position = _restore(learner, run, optimizer)
+    if first >= epochs:
+        return first
     progress = choose_progress(quiet)
     began = time.monotonic()
     progress.start(name, epochs, order.steps, first * order.steps)
     done = first
-    with Interruption() as interruption:
+    event = {"epochs": epochs, "steps_per_epoch": order.steps, "examples": len(images)}
+    with _Log(run, name, position) as log, Interruption() as interruption:
+        log.write("resume" if first else "start", epoch=first, device=device.type, **event)
         for epoch in range(first, epochs):
             torch.manual_seed(mixed_seed(seed, 2, epoch))
             total = torch.zeros((), device=device)
@@ -95,25 +102,50 @@ def run_epochs(
                 seconds=time.monotonic() - began,
             )
             progress.epoch(record, next(iter(scores)))
-            _write(learner, run, record, optimizer)
+            log.write("epoch", **record.line())
+            if run is not None:
+                so_far = {"epoch": done, "events": log.position()}
+                save_checkpoint(run, "last", learner, optimizer=optimizer, progress=so_far)
             if interruption.requested:
                 break
+        log.write("stop" if done == epochs else "interrupted", epoch=done)
     progress.close()
     return done
 
 
-def _restore(learner: nn.Module, run: RunFolder | None, optimizer: Optimizer | None) -> int:
+def _restore(
+    learner: nn.Module, run: RunFolder | None, optimizer: Optimizer | None
+) -> tuple[int, int]:
+    """Epochs done, and the length of the event log then."""
     if run is None or not run.exists("checkpoints/last.safetensors"):
-        return 0
+        return 0, 0
     progress = load_checkpoint(run, "last", learner, optimizer=optimizer, random=False)
-    return int(progress["epoch"])
+    return int(progress["epoch"]), int(progress["events"])
 
 
-def _write(
-    learner: nn.Module, run: RunFolder | None, record: EpochRecord, optimizer: Optimizer | None
-) -> None:
-    if run is None:
-        return
-    with run.events() as events:
-        events.write("epoch", model=record.model, **record.line())
-    save_checkpoint(run, "last", learner, optimizer=optimizer, progress={"epoch": record.epoch})
+class _Log:
+    """The event log of a run, or of none.
+
+    Args:
+        run: None writes nothing.
+        model: named in every line.
+        position: what a killed process wrote after so many bytes is taken back.
+    """
+
+    def __init__(self, run: RunFolder | None, model: str, position: int) -> None:
+        self.model = model
+        self.events = None if run is None else run.events(position)
+
+    def write(self, event: str, **fields: object) -> None:
+        if self.events is not None:
+            self.events.write(event, model=self.model, **fields)
+
+    def position(self) -> int:
+        return 0 if self.events is None else self.events.position()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.events is not None:
+            self.events.close()

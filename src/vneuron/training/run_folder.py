@@ -4,11 +4,15 @@ import hashlib
 import io
 import json
 import shutil
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from . import shelf
 from .atomic import is_temporary, write_atomic
@@ -26,6 +30,8 @@ _ARTEFACTS = (
     "vitals.parquet",
     "metrics.json",
     "forecasts.parquet",
+    "codes.npz",
+    "portrait.npz",
     "report.html",
     "checksums.json",
     "checkpoints",
@@ -43,6 +49,7 @@ class RunFolder:
 
         config.json · series.parquet · context.parquet · events.jsonl · vitals.parquet
         metrics.json · forecasts.parquet · report.html · checksums.json
+        codes.npz · portrait.npz (of image models)
         checkpoints/*.safetensors (+ a readable .json each)
 
     Each file but the event log is replaced as a whole (:func:`.atomic.write_atomic`).
@@ -162,6 +169,12 @@ class RunFolder:
         frame.to_parquet(buffer, index=False)
         self.write_bytes(name, buffer.getvalue())
 
+    def write_arrays(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Replace an .npz file by arrays of numbers."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        self.write_bytes(name, buffer.getvalue())
+
     def events(self, position: int | None = None) -> EventWriter:
         """The event log, open for appending; see :class:`.events.EventWriter`."""
         return EventWriter(self.path / "events.jsonl", position)
@@ -204,6 +217,17 @@ class RunFolder:
             reason = str(error).splitlines()[0]
             raise RunFolderError(
                 f"{self.path / name}: not Parquet ({reason}); {_cure(name)}"
+            ) from None
+
+    def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """An .npz file's arrays. Raises as :meth:`read_bytes`, or if it holds anything else."""
+        data = self.read_bytes(name)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            raise RunFolderError(
+                f"{self.path / name}: not arrays ({error}); {_cure(name)}"
             ) from None
 
     def read_events(self) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""`vneuron images`: models of images, from files to codes, scores and a page."""
