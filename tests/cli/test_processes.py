@@ -148,3 +148,28 @@ def test_ctrl_c_in_a_baseline_can_be_resumed(vneuron, fitted, small, place, monk
     assert resumed.code == 0, resumed.err
     assert resumed.json["test"] == fitted.said.json["test"]
     assert tensors(place / "run", "best") == weights
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT is delivered otherwise on Windows")
+@pytest.mark.parametrize(
+    "learning", ["closed_form", pytest.param("through_time", marks=pytest.mark.slow)]
+)
+def test_ctrl_c_in_a_fit_of_images_and_resume_ends_with_the_same_bits(vneuron, place, learning):
+    arguments = ["images", "fit", "digits", "--latents", "32", "--steps", "6", "--device", "cpu",
+                 "--set", f"learning={learning}", "--epochs", "12", "--json"]  # fmt: skip
+    code, out, err = interrupt_after_an_epoch([*arguments, "--out", "run"], place / "run")
+    assert code == 130, err
+    assert "Traceback" not in err
+    found = json.loads(out)
+    assert found["outcome"] == "interrupted"
+    assert found["scores"] == []
+    assert "--resume" in err
+    assert (place / "run" / "report.html").exists()
+    assert vneuron("images", "encode", "run", "digits", "--out", "codes.npz").code == 0
+
+    resumed = vneuron(*arguments, "--out", "run", "--resume")
+    assert resumed.code == 0, resumed.err
+    whole = vneuron(*arguments, "--out", "whole")
+    assert resumed.json["scores"] == whole.json["scores"]
+    assert tensors(place / "run", "model") == tensors(place / "whole", "model")
+    assert history(place / "run") == history(place / "whole")

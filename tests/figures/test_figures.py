@@ -10,9 +10,13 @@ from vneuron.figures.band_occupancy import band_occupancy
 from vneuron.figures.fan import fan_chart, interval_levels, path_columns
 from vneuron.figures.heat_map import unit_heat_map
 from vneuron.figures.layer_lines import layer_lines
+from vneuron.figures.mosaic import atlas, grey, png
 from vneuron.figures.pit import pit_histogram
+from vneuron.figures.raster import raster
 from vneuron.figures.reliability import reliability_curve
+from vneuron.figures.step_curves import step_curves
 from vneuron.figures.style import model_colors, translucent
+from vneuron.figures.trade_off import trade_off_curve
 from vneuron.figures.training_curves import training_curves
 from vneuron.figures.verdict_map import verdict_colors, verdict_map
 from vneuron.vitals import Verdict
@@ -236,3 +240,71 @@ def test_the_whole_range_runs_from_the_smallest_to_the_largest():
     assert numbers(high.y) == pytest.approx([1.0, 2.0])
     assert numbers(mean.y) == pytest.approx([0.37, 0.74])
     assert layer_lines(vitals, "beta", whole_range=True).layout.yaxis.type == "log"
+
+
+# -- pictures and curves of image models -------------------------------------------------------
+
+
+def read_png(data):
+    from io import BytesIO
+
+    from PIL import Image
+
+    return np.asarray(Image.open(BytesIO(data)))
+
+
+def test_another_library_reads_our_png():
+    rng = np.random.default_rng(0)
+    grey_levels = rng.integers(0, 256, (7, 5), dtype=np.uint8)
+    np.testing.assert_array_equal(read_png(png(grey_levels)), grey_levels)
+    with_opacity = rng.integers(0, 256, (7, 5, 2), dtype=np.uint8)
+    np.testing.assert_array_equal(read_png(png(with_opacity)), with_opacity)
+    with pytest.raises(ValueError, match="uint8"):
+        png(grey_levels.astype(float))
+
+
+def test_an_atlas_scales_each_picture_by_itself():
+    pictures = np.zeros((5, 2, 3))
+    pictures[1, 0, 0], pictures[2, 1, 2] = 0.01, -40.0
+    sheet = atlas(pictures, columns=3)
+    assert sheet.shape == (2 * 3 - 1, 3 * 4 - 1, 2)
+    assert sheet[0, 4, 0] == 255  # the largest of picture 1 is white
+    assert sheet[1, 10, 0] == 0  # that of picture 2 takes away: black
+    assert sheet[0, 0, 0] == 128  # nothing is mid-grey
+    opacity = sheet[..., 1]
+    assert (opacity[2] == 0).all()
+    assert (opacity[:, 3] == 0).all()
+    assert (opacity[3:, 8:] == 0).all()  # the sixth place is empty
+    with pytest.raises(ValueError, match="at least 1"):
+        atlas(pictures, columns=0)
+
+
+def test_grey_levels_stay_within_bounds():
+    np.testing.assert_array_equal(
+        grey([np.nan, -9, 0, 1, 9, np.inf], 0, 1), [0, 0, 0, 255, 255, 255]
+    )
+    assert grey([3.0], 2.0, 2.0)[0] == 128
+
+
+def test_a_raster_has_the_busiest_on_top():
+    activity = np.array([[5.0, 0.0, 1.0], [4.0, 1.0, 0.0]])
+    (trace,) = raster(activity, [9, 2, 4], title="spikes").data
+    np.testing.assert_array_equal(trace.z, activity.T[::-1])
+    assert trace.customdata[-1][0] == "9"
+    assert trace.zmin == 0
+    (signed,) = raster(-activity, [9, 2, 4], title="activity").data
+    assert (signed.zmin, signed.zmax) == (-5.0, 5.0)
+
+
+def test_a_trade_off_marks_its_own_price():
+    points = [{"price": p, "r2_pooled": 1 - p, "active": 1 / p} for p in (0.1, 0.2, 0.4)]
+    figure = trade_off_curve(points, rate="active", rate_title="a", parameter="beta", own=0.2)
+    assert list(figure.data[0].x) == sorted(1 / p for p in (0.1, 0.2, 0.4))
+    assert list(figure.data[0].marker.size) == [7, 12, 7]
+
+
+def test_curves_over_steps_keep_every_number():
+    figure = step_curves([1, 2, 8], {"a": [0.1, None, 0.3], "b": [1, 2, 3]}, title="t", own=2)
+    assert figure.data[0].y == (0.1, None, 0.3)
+    assert figure.layout.shapes[0].x0 == 2
+    assert figure.layout.showlegend

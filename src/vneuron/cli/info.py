@@ -62,10 +62,22 @@ def _run(path: Path) -> dict[str, Any]:
     data = config["data"]
     epochs = [event for event in folder.read_events() if event["event"] == "epoch"]
     models = list(dict.fromkeys(event["model"] for event in epochs))
+    own = {"run": str(path), "vneuron": config["vneuron"], "created": config["created"]}
+    scored = {"scored": "yes" if folder.exists("metrics.json") else "no"}
+    if "estimator" in config:
+        model = config["model"]
+        known = {name: model[name] for name in ("latents", "steps", "beta") if name in model}
+        return {
+            **own,
+            "data": (config.get("source") or {}).get("path", "an array"),
+            "pixels": " x ".join(map(str, data["shape"])),
+            "model": config["estimator"],
+            **known,
+            "epochs": len(epochs),
+            **scored,
+        }
     return {
-        "run": str(path),
-        "vneuron": config["vneuron"],
-        "created": config["created"],
+        **own,
         "data": data.get("path", "a frame"),
         "series": data["series_count"],
         "frequency": data["freq"],
@@ -74,5 +86,5 @@ def _run(path: Path) -> dict[str, Any]:
         "units": config["model"]["units"],
         "models": ", ".join(models) or "none yet",
         "epochs of EVE": sum(event["model"] == "EVE" for event in epochs),
-        "scored": "yes" if folder.exists("metrics.json") else "no",
+        **scored,
     }

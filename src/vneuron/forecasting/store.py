@@ -94,9 +94,15 @@ def read_config(run: RunFolder) -> ForecasterConfig:
     """The configuration of a run.
 
     Raises:
-        ValueError: it was written by another version that has other options.
+        ValueError: it is of a model of images, or was written by another version that has other
+            options.
     """
     stored = run.read_json("config.json")
+    if "estimator" in stored:
+        raise ValueError(
+            f"{run.path}: holds a model of images ({stored['estimator']}), expected a forecaster: "
+            "use the verbs of `vneuron images`"
+        )
     known = set(ForecasterConfig.__dataclass_fields__)
     unknown = sorted(set(stored["model"]) - known)
     if unknown:

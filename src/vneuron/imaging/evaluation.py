@@ -112,13 +112,14 @@ class CodeStatistics:
     def row(self) -> dict[str, float]:
         """Means over all images so far."""
         sums, n = self.sums, self.images
-        pooled, zeros = 1.0 - sums["error"] / sums["spread"], sums["zeros"] / n
+        spread = sums["spread"] or math.nan  # images without any contrast have no R²
+        pooled, zeros = 1.0 - sums["error"] / spread, sums["zeros"] / n
         lifetime = treves_rolls(self.total, self.square, n) if n > 1 else torch.full((1,), math.nan)
         return {
             "r2": sums["r2"] / n,
             "r2_map": sums["r2_map"] / n,
             "r2_pooled": pooled,
-            "r2_pooled_map": 1.0 - sums["error_map"] / sums["spread"],
+            "r2_pooled_map": 1.0 - sums["error_map"] / spread,
             "mse": sums["error"] / sums["pixels"],
             "zeros": zeros,
             "distance": math.hypot(1.0 - pooled, 1.0 - zeros),

@@ -87,11 +87,9 @@ def read_images(path: str | Path, key: str | None = None) -> ImageFile:
 
 def _from_numpy(path: Path, key: str | None) -> NDArray[Any]:
     try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found as archive:
-            return _choose(path, archive, key)
+        with path.open("rb") as file:  # numpy leaves a damaged file open
+            found = np.load(file, allow_pickle=False)
+            return found if isinstance(found, np.ndarray) else _choose(path, found, key)
     except ImageError:
         raise
     except (*_DAMAGE, zipfile.BadZipFile) as error:

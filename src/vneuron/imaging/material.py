@@ -19,6 +19,7 @@ __all__ = ["BUNDLED", "Material", "Recipe", "prepare", "read_alike"]
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 _LEAST = 3
 _MANY_PIXELS = 64 * 64
+_MARGIN = 8
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Recipe:
         limit: take so many of the first; None takes all.
         patches: cut so many squares out of the pictures; 0 takes pictures as they are.
         patch_size: side of a square, in pixels.
-        whiten: flatten the pictures' spectrum first (`patches.whiten`).
+        whiten: flatten the pictures' spectrum first (`patches.whiten`); where patches are cut, a
+            margin of 8 pixels is left out, as the filter runs around the picture's edges.
         min_contrast: leave out squares with less, in units of the pictures' standard deviation.
 
     Raises:
@@ -172,7 +174,7 @@ def read_alike(
             f"{_size(shape)}: resize or crop them to that"
         )
     if recipe.whiten:
-        images = _whitened(source, images)
+        images = _whitened(source, images, True)
     squares = _about(source, tile, images, recipe.patch_size)
     if drop_flat:
         kept = squares.std((1, 2)) >= recipe.min_contrast * images.std()
@@ -192,7 +194,7 @@ def _read(source: str, recipe: Recipe, whitening: bool = True) -> ImageFile:
     images = images[: recipe.limit]
     _about(source, to_rows, images)
     if recipe.whiten and whitening:
-        images = _whitened(source, images)
+        images = _whitened(source, images, recipe.patches > 0)
     return ImageFile(images, notes)
 
 
@@ -212,8 +214,10 @@ def _grey(source: str, images: NDArray[Any]) -> NDArray[Any]:
     return grey
 
 
-def _whitened(source: str, images: NDArray[Any]) -> NDArray[np.float32]:
+def _whitened(source: str, images: NDArray[Any], patches: bool) -> NDArray[np.float32]:
     white: NDArray[np.float32] = _about(source, whiten, images, logarithm=bool(images.min() >= 0))
+    if patches and min(white.shape[1:]) > 8 * _MARGIN:
+        white = white[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     return white
 
 

@@ -91,9 +91,10 @@ def step_ladder(model: AbstractImageModel) -> list[int]:
     """
     if "steps" not in model.get_params():
         return [1]
-    last = 4 * model.steps
-    powers = {2**k for k in range(last.bit_length()) if 2**k <= last}
-    return sorted(powers | {model.steps, last})
+    own = {model.steps, 4 * model.steps}
+    powers = (2**k for k in range(max(own).bit_length()))
+    apart = {p for p in powers if p < max(own) and all(abs(math.log2(p / n)) > 0.4 for n in own)}
+    return sorted(apart | own)
 
 
 def atoms(model: AbstractImageModel) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..training.run_folder import RunFolder
 
@@ -22,6 +23,7 @@ class Contents:
         vitals: `vitals.parquet`, one row per unit and epoch.
         metrics: `metrics.json`.
         forecasts: `forecasts.parquet`, the rows of some windows.
+        portrait: `portrait.npz` of an image model: atoms, examples, activity.
     """
 
     path: Path
@@ -30,6 +32,12 @@ class Contents:
     vitals: pd.DataFrame | None
     metrics: dict[str, Any]
     forecasts: pd.DataFrame | None
+    portrait: dict[str, NDArray[Any]] | None = None
+
+    @property
+    def is_of_images(self) -> bool:
+        """Whether the model is one of images."""
+        return "estimator" in self.config
 
     @property
     def scores(self) -> dict[str, dict[str, Any]]:
@@ -69,4 +77,5 @@ def read_contents(path: Path | str) -> Contents:
         vitals=frame("vitals.parquet"),
         metrics=run.read_json("metrics.json") if run.exists("metrics.json") else {},
         forecasts=frame("forecasts.parquet"),
+        portrait=run.read_arrays("portrait.npz") if run.exists("portrait.npz") else None,
     )

@@ -12,6 +12,7 @@ from ..training.run_folder import RunFolder
 from .charts import charts, own_vitals
 from .contents import Contents, read_contents
 from .health import health_rows, verdict_counts
+from .image_page import image_context
 from .provenance import configuration, data_facts, reproduce, state_sentence
 from .scores import METRICS, score_table
 from .summary import added_by_units, carried_by_latents, headline, title
@@ -38,7 +39,11 @@ def write_report(run_dir: Path | str) -> Path:
         OSError: the folder is not writable.
     """
     contents = read_contents(run_dir)
-    page = _environment().get_template("page.html.j2").render(_context(contents))
+    template, context = "page.html.j2", _forecast_context
+    if contents.is_of_images:
+        template, context = "images.html.j2", image_context
+    filling = _shared(contents) | _embedded(context(contents))
+    page = _environment().get_template(template).render(filling)
     run = RunFolder.open(run_dir)
     run.write_bytes("report.html", page.encode(), checksum=False)
     return run.path / "report.html"
@@ -54,7 +59,28 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _context(contents: Contents) -> dict[str, Any]:
+def _shared(contents: Contents) -> dict[str, Any]:
+    """What every page has."""
+    return {
+        "created": str(contents.config.get("created") or "")[:10],
+        "version": contents.config.get("vneuron"),
+        "plotly": Markup(get_plotlyjs()),
+    }
+
+
+def _embedded(context: dict[str, Any]) -> dict[str, Any]:
+    """A context with its figures, and whatever is JSON by its name, fit for script elements."""
+    figures = {name: figure.to_json() for name, figure in context["figures"].items()}
+    data = {name: text for name, text in context.items() if name.endswith("_json")}
+    safe = {name: Markup(_for_script(text)) for name, text in (figures | data).items()}
+    return (
+        context
+        | {name: safe[name] for name in data}
+        | {"figures": {name: safe[name] for name in figures}}
+    )
+
+
+def _forecast_context(contents: Contents) -> dict[str, Any]:
     windows = None if contents.forecasts is None else window_data(contents.forecasts)
     vitals = own_vitals(contents.vitals)
     units = [] if vitals is None else health_rows(vitals)
@@ -63,15 +89,13 @@ def _context(contents: Contents) -> dict[str, Any]:
     language, code = reproduce(contents)
     return {
         "title": title(contents.model, contents.data),
-        "created": str(contents.config.get("created") or "")[:10],
-        "version": contents.config.get("vneuron"),
         "state": state_sentence(contents),
         "facts": data_facts(contents.data, contents.model),
         "notes": contents.data.get("notes") or [],
         "cards": headline(contents.scores) if contents.scores.get("EVE") else [],
-        "figures": {name: Markup(_for_script(f.to_json())) for name, f in figures.items()},
+        "figures": figures,
         "windows": windows,
-        "window_json": Markup(_for_script(json.dumps(windows.series))) if windows else "[]",
+        "window_json": json.dumps(windows.series) if windows else "[]",
         "metrics": METRICS,
         "scores": score_table(contents.scores),
         "has_raw": any(row.get("raw") for row in contents.scores.values()),
@@ -84,7 +108,6 @@ def _context(contents: Contents) -> dict[str, Any]:
         "configuration": configuration(contents),
         "language": language,
         "code": code,
-        "plotly": Markup(get_plotlyjs()),
     }
 
 

@@ -9,7 +9,7 @@ from .contents import Contents
 
 _STAGES = ("start", "resume", "epoch", "interrupted", "stop", "end")
 
-__all__ = ["configuration", "data_facts", "reproduce", "state_sentence"]
+__all__ = ["configuration", "data_facts", "reproduce", "short", "state_sentence"]
 
 
 def data_facts(data: Mapping[str, Any], model: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -49,12 +49,13 @@ def configuration(contents: Contents) -> list[tuple[str, list[tuple[str, str]]]]
     data = {k: v for k, v in contents.data.items() if k not in ("scaling", "notes")}
     groups = [("Run", run | seconds | windows), ("Model", contents.model), ("Data", data)]
     return [
-        (name, [(str(k), _short(v)) for k, v in group.items() if v is not None])
+        (name, [(str(k), short(v)) for k, v in group.items() if v is not None])
         for name, group in groups
     ]
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A setting as text, long lists shortened."""
     if isinstance(value, list) and len(value) > 12:
         return f"{', '.join(map(str, value[:10]))}, … ({len(value):,} in all)"
     if isinstance(value, list):
