@@ -57,7 +57,7 @@ def test_noise_that_is_read_as_such_is_a_static_use() -> None:
 def test_a_layer_that_is_not_called_is_refused() -> None:
     net = model()
     vn.control_step(net, vn.Collect(net)(torch.randn(8, 3))[1])
-    with pytest.raises(ValueError, match="did not call the layer '0'"):
+    with pytest.raises(ValueError, match="did not run the layer '0'"):
         vn.measure_use(net, lambda: torch.zeros(4))
 
 
@@ -66,7 +66,7 @@ def test_an_untrained_layer_is_refused() -> None:
         vn.measure_use(model(), lambda: torch.zeros(4))
 
 
-def test_hooks_are_gone_afterwards_even_after_an_error() -> None:
+def test_the_layer_is_itself_again_afterwards_even_after_an_error() -> None:
     net, x = model(), torch.randn(8, 3)
     vn.control_step(net, vn.Collect(net)(x)[1])
     calls = 0
@@ -80,4 +80,28 @@ def test_hooks_are_gone_afterwards_even_after_an_error() -> None:
 
     with pytest.raises(KeyError):
         vn.measure_use(net, nll)
-    assert not net[0]._forward_hooks
+    assert "infer" not in vars(net[0])
+    assert net[0].infer(x).sample.shape == (8, 3, 1)
+
+
+def test_freezing_what_does_not_move_costs_nothing_however_few_examples() -> None:
+    """The frozen unit draws its own noise: other noise would look like a use, or like harm."""
+    net = nn.Sequential(vn.GaussianUnits(3, 2, initial_scale=1.0, scale="per_unit"))
+    nn.init.zeros_(net[0].loc.weight)
+    nn.init.zeros_(net[0].loc.bias)
+    x = torch.randn(20, 3)
+    vn.control_step(net, vn.Collect(net)(x)[1])
+    vn.measure_use(net, lambda: (net(x).sum(-1) - 1.0).square())
+    torch.testing.assert_close(net[0].statistics.dynamic_use, torch.zeros(2), atol=1e-5, rtol=0)
+
+
+def test_units_at_every_position_are_measured_too() -> None:
+    each = vn.EachPosition(vn.GaussianUnits(2, 2, initial_scale=0.03))
+    with torch.no_grad():
+        each.units.loc.weight.copy_(torch.eye(2))
+        each.units.loc.bias.zero_()
+    x = torch.randn(400, 2, 5)
+    vn.control_step(each, vn.Collect(each)(x)[1])
+    vn.measure_use(each, lambda: 0.5 * (each(x)[:, 0] - x[:, 0]).square().sum(-1))
+    half = 0.5 * x[:, 0].var().item() * 5
+    assert each.units.statistics.use.tolist() == pytest.approx([half, 0.0], abs=0.05)

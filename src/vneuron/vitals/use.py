@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..core import AbstractUnit, muted, units_of
-from ..functional.pooling import pool
+from ..core import AbstractUnit, Latent, muted, units_of
 
 
 @torch.no_grad()
@@ -19,17 +19,18 @@ def measure_use(model: nn.Module, nll: Callable[[], Tensor], seed: int = 0) -> N
     `use` is the rise of the held-out NLL when a unit is silenced: it sends on its mean over
     inputs, without noise. `dynamic_use` is the rise when only its dependence on the input is
     taken away: it draws from one fixed posterior, its own mean and spread. All runs draw the same
-    noise. The cost is two forward passes per unit, so choose some hundred examples; a network
-    that reads units in closed form, such as the forecaster's, has a cheaper way.
+    noise, every unit its own. The cost is two forward passes per unit, so choose some hundred
+    examples; a network that reads units in closed form, such as the forecaster's, has a cheaper
+    way.
 
     Args:
-        model: a module whose layers of units are called, in evaluation mode, trained with
+        model: a module whose layers of units `infer`, in evaluation mode, trained with
             `control_step`.
         nll: runs the model on held-out data and returns its NLL, [batch], nats per example.
         seed: of the draws.
 
     Raises:
-        ValueError: if a layer is not called, or has no statistics yet.
+        ValueError: if a layer is not run, or has no statistics yet.
 
     Example:
         >>> import vneuron as vn
@@ -53,36 +54,39 @@ def measure_use(model: nn.Module, nll: Callable[[], Tensor], seed: int = 0) -> N
             _check_trained(unit)
             for j in range(unit.units):
                 for name, spread in (("use", 0.0), ("dynamic_use", 1.0)):
-                    with _replaced(unit, j, spread, seed):
+                    with _replaced(unit, j, spread):
                         rise = score() - present
                     getattr(unit.statistics, name)[j] = rise.to(unit.statistics.use.dtype)
 
 
 @contextmanager
-def _replaced(unit: AbstractUnit, j: int, spread: float, seed: int) -> Iterator[None]:
-    """Within the context unit j sends on draws from its mean posterior, with `spread` × σ."""
-    statistics, calls = unit.statistics, 0
-    loc, scale = statistics.loc_mean[j], spread * statistics.scale_square[j].sqrt()
-    generator = torch.Generator(device=loc.device).manual_seed(seed)
+def _replaced(unit: AbstractUnit, j: int, spread: float) -> Iterator[None]:
+    """Within the context unit j draws from its mean posterior, with `spread` × σ.
 
-    def replace(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    It keeps the noise of its draws: noise of its own would be a difference by itself, which in
+    units that hardly speak is larger than what they are worth.
+    """
+    statistics, calls, own = unit.statistics, 0, unit.infer
+    loc, scale = statistics.loc_mean[j], spread * statistics.scale_square[j].sqrt()
+
+    def infer(*inputs: Any, **named: Any) -> Latent:
         nonlocal calls
         calls += 1
-        shape = (output.shape[0], 1, unit.latent_dim)
-        noise = torch.randn(shape, generator=generator, device=loc.device, dtype=loc.dtype)
-        output = output.clone()
-        output[:, j] = pool(loc + scale * noise, unit.activity)[:, 0].to(output.dtype)
-        return output
+        latent = own(*inputs, **named)
+        sample, locs, scales = (x.clone() for x in latent[:3])
+        noise = (sample[:, j] - locs[:, j]) / scales[:, j].clamp_min(1e-12)
+        sample[:, j] = (loc + scale * noise).to(sample.dtype)
+        locs[:, j], scales[:, j] = loc.to(locs.dtype), scale.to(scales.dtype)
+        return latent._replace(sample=sample, loc=locs, scale=scales)
 
-    handle = unit.register_forward_hook(replace)
+    unit.infer = infer  # type: ignore[method-assign]
     try:
         yield
     finally:
-        handle.remove()
+        del unit.infer
     if calls == 0:
         raise ValueError(
-            f"nll() did not call the layer {unit.name!r}, expected it to run the whole model: a "
-            "network that calls infer alone measures use by itself."
+            f"nll() did not run the layer {unit.name!r}, expected it to run the whole model."
         )
 
 
