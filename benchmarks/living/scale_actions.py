@@ -19,7 +19,7 @@ import torch
 import vneuron as vn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from collapse_modes import Data, Likelihood, Network, sunspots
+from small_run import Data, Likelihood, Network, series
 
 UNITS, STEPS, LATER, RATE, BETA = 8, 300, 100, 0.01, 0.05
 FORMS = (None, "raw", "mean", "gauge")
@@ -62,7 +62,7 @@ def train(likelihood: vn.Collect, optimizer: torch.optim.Optimizer, data: Data, 
 def run(form: vn.core.ScaleForm | None, seed: int = 0) -> tuple[State, State, State]:
     """Before the action, right after it, and later."""
     torch.manual_seed(seed)
-    data, held_out = sunspots()
+    data, held_out = series("sunspots")
     network = Network(vn.GaussianUnits(24, UNITS, beta=BETA))
     likelihood = vn.Collect(Likelihood(network))
     optimizer = torch.optim.Adam(likelihood.parameters(), lr=RATE)

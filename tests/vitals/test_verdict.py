@@ -70,7 +70,9 @@ HEALTHY = UnitVitals(kl=0.4, rate=0.3, use=0.2, dynamic_use=0.1)
         ({"floor_ratio": 2.0, "kl": 5.0}, "noiseless"),
         ({"floor_ratio": 2.0}, "living"),  # narrow under a narrow prior: no price is paid
         ({"ceiling_ratio": 0.9}, "saturated"),
-        ({"persistence": 0.999}, "frozen in time"),
+        ({"persistence": 0.999, "innovation": 0.001}, "frozen in time"),
+        ({"persistence": 0.999, "innovation": 0.1}, "living"),  # it follows a slow series
+        ({"persistence": 0.999, "innovation": 0.001, "rate": 0.0}, "static"),
         ({"persistence": 0.9}, "living"),
         ({"energy_ratio": 5.0, "growth": 0.1, "floor_ratio": 2.0, "kl": 5.0}, "exploding"),
         ({"ceiling_ratio": 0.9, "kl": 0.0, "rate": 0.0, "use": 0.0}, "saturated"),

@@ -72,6 +72,17 @@ class PairStatistics(nn.Module):
         """Correlation of ln σ with its predecessor, mean over the k that move, [units]."""
         return self._correlation(self.log_scale)
 
+    def innovation_variance(self) -> Tensor:
+        """What of Var µ its predecessor does not foretell linearly, [units, k]; NaN without pairs.
+
+        Var µ − Cov(µ, µ′)² / Var µ′.
+        """
+        now, before, now_square, before_square, product = self.loc.double().unbind(-1)
+        past = (before_square - before.square()).clamp_min(1e-300)
+        left = now_square - now.square() - (product - now * before).square() / past
+        known = self.updates > 0
+        return torch.where(known, left.clamp_min(0.0), torch.nan).to(self.loc.dtype)
+
     def squared_innovation(self, phi: Tensor) -> Tensor:
         """E (µ − φ µ′)², [units, k], for φ of that shape."""
         _, _, now, before, product = self.loc.unbind(-1)

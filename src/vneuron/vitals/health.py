@@ -58,10 +58,10 @@ class Health:
             over inputs and k), scale_min and scale_max (of the last batch), contraction (σ over
             the prior's); beta; use and dynamic_use (nats per window), outcome_information (nats);
             persistence and scale_persistence (correlation of µ and ln σ with the window before),
-            phi (what the prior expects of it), transition_share (of the KL), drift (nats, since
-            `mark_reference`); alive_share, alive (KL), alive_energy (µ²), active; band_low,
-            band_high and band ("below", "inside", "above"), and the same before calibration with
-            original_; verdict and cure.
+            innovation (nats told beyond it), phi (what the prior expects of it), transition_share
+            (of the KL), drift (nats, since `mark_reference`); alive_share, alive (KL), alive_energy
+            (µ²), active; band_low, band_high and band ("below", "inside", "above"), and the same
+            before calibration with original_; verdict and cure.
         counts: number of units by verdict.
         ok: whether no layer is sick.
         reasons: one sentence for each sick layer.
@@ -179,6 +179,7 @@ def _sentence(row: Mapping[Any, Any]) -> str:
             ("σ", "scale_mean"),
             ("use", "use"),
             ("persistence", "persistence"),
+            ("innovation", "innovation"),
         )
         if row[name] == row[name]  # NaN: not measured
     )

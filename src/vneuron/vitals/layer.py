@@ -49,6 +49,7 @@ def _numbers(unit: AbstractUnit) -> dict[str, Tensor]:
         "dynamic_use": statistics.dynamic_use,
         "outcome_information": statistics.outcome_information,
         "persistence": statistics.pairs.persistence(),
+        "innovation": measures.innovation(statistics),
         "scale_persistence": statistics.pairs.scale_persistence(),
         "phi": _phi(unit),
         "transition_share": _transition_share(unit),
@@ -90,6 +91,7 @@ def _verdicts(
             floor,
             ceiling,
             numbers["persistence"],
+            numbers["innovation"],
         ],
         dim=-1,
     )

@@ -119,6 +119,25 @@ def generalised_energy(
     return (shift / prior_scale.square() + 2.0 * spread).sum(-1)
 
 
+def innovation(statistics: UnitStatistics) -> Tensor:
+    r"""What a unit tells of its window that it did not tell of the one before, nats, [units].
+
+    ½ Σ_k ln(1 + V/E σ²) with V what of Var µ its predecessor does not foretell. A unit that
+    follows a slow series is as persistent as one that follows nothing, but not without news.
+    NaN where no pairs of windows were seen.
+
+    Example:
+        >>> statistics = UnitStatistics(1, 1)
+        >>> term = _example()
+        >>> same = term._replace(previous_loc=term.loc, previous_scale=term.scale)
+        >>> statistics.update(same)
+        >>> innovation(statistics)
+        tensor([0.])
+    """
+    ratio = statistics.pairs.innovation_variance() / statistics.scale_square
+    return (0.5 * ratio.log1p()).sum(-1)
+
+
 def band_shares(energy: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Share of units below, inside and above their band; scalars.
 
