@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from vneuron.functional.band import (
     hinge,
-    hinge_slope,
     homeostasis_factor,
     log_spaced,
     projection_factor,
@@ -65,8 +64,8 @@ def test_homeostasis_may_leave_units_within_the_band_alone() -> None:
 def test_the_slope_is_the_derivative_of_the_hinge(e: float, low: float, width: float) -> None:
     energy = tensor(e).requires_grad_()
     arguments = (tensor(low), tensor(low * width), 0.7 * ONE, 1.3 * ONE)
-    (gradient,) = torch.autograd.grad(hinge(energy, *arguments).sum(), energy)
-    torch.testing.assert_close(gradient, hinge_slope(energy.detach(), *arguments))
+    (gradient,) = torch.autograd.grad(hinge(energy, *arguments).price.sum(), energy)
+    torch.testing.assert_close(gradient, hinge(energy.detach(), *arguments).slope)
 
 
 def test_targets_are_log_spaced() -> None:

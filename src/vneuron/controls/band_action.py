@@ -46,6 +46,7 @@ class AbstractBandAction(AbstractScaleControl):
     """What the action is called in logs."""
 
     factor: Tensor
+    log_factor: Tensor
 
     def __init__(self, units: int, every: Duration, form: ScaleForm) -> None:
         super().__init__()
@@ -55,6 +56,7 @@ class AbstractBandAction(AbstractScaleControl):
         self.form: ScaleForm = form
         self.clock = Clock()
         self.register_buffer("factor", torch.ones(units))
+        self.register_buffer("log_factor", torch.zeros(()))
         self._due = False
 
     @abstractmethod
@@ -73,7 +75,7 @@ class AbstractBandAction(AbstractScaleControl):
     def update(self, statistics: UnitStatistics) -> Info:
         """Count the step; what is reported is the last action."""
         self._due = self.clock.due(self.clock.tick(), self.every)
-        return Info({f"{self.LABEL}_log_factor": self.factor.log().abs().mean()})
+        return Info({f"{self.LABEL}_log_factor": self.log_factor})
 
     def project(self, unit: AbstractUnit) -> None:
         """Nothing here: the action is a `rescaling`."""
@@ -94,4 +96,5 @@ class AbstractBandAction(AbstractScaleControl):
             return None
         factor = self.factors(unit.statistics.energy, bounds)
         self.factor.copy_(factor)
+        self.log_factor.copy_(factor.log().abs().mean())
         return Rescaling(factor, self.form)

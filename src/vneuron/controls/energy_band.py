@@ -19,8 +19,7 @@ from ..core import (
     UnitStatistics,
     check_duration,
 )
-from ..functional.band import hinge, hinge_slope, log_spaced
-from ..vitals.measures import band_shares
+from ..functional.band import hinge, log_spaced
 
 BandForm: TypeAlias = Literal["absolute", "relative"]
 Quantity: TypeAlias = Literal["energy", "variance"]
@@ -141,22 +140,17 @@ class EnergyBand(AbstractControl):
         bounds, energy = self.bounds(), statistics.energy
         if self.quantity == "variance":
             energy = statistics.loc_variance().mean(-1)
-        below, inside, above = band_shares(energy, bounds.low, bounds.high)
-        _, original, _ = band_shares(energy, bounds.original_low, bounds.original_high)
+        below, inside, above, original = _shares(energy, bounds)
         focus = below > FOCUS_SHARE
         weight_above = self.weight_above * torch.where(focus, FOCUS_WEIGHT, 1.0)
-        scales = (bounds.low, bounds.high) if self.form == "relative" else (1.0, 1.0)
-        factor = self.weight * self.strength / energy.shape[0]
-        arguments = (
-            energy,
-            bounds.low,
-            bounds.high,
-            factor * self.weight_below / torch.as_tensor(scales[0]).square(),
-            factor * weight_above / torch.as_tensor(scales[1]).square(),
-        )
+        factor = self.strength * (self.weight / energy.shape[0])
+        prices = factor * self.weight_below, factor * weight_above
+        if self.form == "relative":
+            prices = prices[0] / bounds.low.square(), prices[1] / bounds.high.square()
+        found = hinge(energy, bounds.low, bounds.high, *prices)
         self.centre.copy_(energy)
-        self.slope.copy_(hinge_slope(*arguments))
-        self.price.copy_(hinge(*arguments).sum())
+        self.slope.copy_(found.slope)
+        self.price.copy_(found.price.sum())
         return Info(
             {
                 "band_below": below,
@@ -176,6 +170,13 @@ class EnergyBand(AbstractControl):
             f"low={self.low}, high={self.high}, form={self.form!r}, quantity={self.quantity!r}, "
             f"weight={self.weight}"
         )
+
+
+def _shares(energy: Tensor, bounds: EnergyBounds) -> tuple[Tensor, ...]:
+    """Share of units below, inside and above the band, and inside the one that was set."""
+    below, above = energy < bounds.low, energy > bounds.high
+    inside = (energy >= bounds.original_low) & (energy <= bounds.original_high)
+    return torch.stack([below, ~(below | above), above, inside]).float().mean(-1).unbind()
 
 
 def _check(target: float, spread: float, low: float, high: float, form: str, quantity: str) -> None:

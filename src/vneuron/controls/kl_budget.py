@@ -82,17 +82,12 @@ class KLBudget(AbstractControl):
     def update(self, statistics: UnitStatistics) -> Info:
         """Decide by how much each ln β moves."""
         kl = statistics.kl
-        error = (kl - self.high).clamp_min(0.0) - (self.low - kl).clamp_min(0.0)
+        error = kl - kl.clamp(self.low, self.high)
         emergency = statistics.alive_share < self.alive_share
         change = RATE * error - torch.where(emergency, error.abs() + EMERGENCY, 0.0)
         self.change.copy_(change)
-        return Info(
-            {
-                "kl_below": (kl < self.low).float().mean(),
-                "kl_above": (kl > self.high).float().mean(),
-                "emergency": emergency.float().mean(),
-            }
-        )
+        shares = torch.stack([error < 0.0, error > 0.0, emergency]).float().mean(-1).unbind()
+        return Info(dict(zip(("kl_below", "kl_above", "emergency"), shares, strict=True)))
 
     def project(self, unit: AbstractUnit) -> None:
         """Move the unit's β."""

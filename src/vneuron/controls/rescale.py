@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from ..core import AbstractPrior, AbstractUnit, AdjustableUnit, ScaleForm, check_form
 
-# How moments follow a parameter that is multiplied by c: gradients are then divided by c.
+# Moments of a parameter that is multiplied by c: gradients are divided by c, their squares by c².
 _FIRST = ("exp_avg", "momentum_buffer")
 _SECOND = ("exp_avg_sq", "max_exp_avg_sq")
 
@@ -64,9 +64,8 @@ def rescale(
         _check_readers(unit, form)
     compensated = form != "raw"
     for parameter in unit.location_parameters():
-        rows = torch.repeat_interleave(
-            factor, unit.latent_dim, output_size=unit.units * unit.latent_dim
-        ).view(-1, *[1] * (parameter.ndim - 1))
+        rows = factor[:, None].expand(-1, unit.latent_dim).reshape(-1)
+        rows = rows.view(-1, *[1] * (parameter.ndim - 1))
         _multiply(parameter, rows, optimizer if compensated else None)
     if form == "gauge":
         unit.multiply_scale(factor)
@@ -100,8 +99,9 @@ def _multiply(parameter: Tensor, factor: Tensor, optimizer: Optimizer | None) ->
     if optimizer is None:
         return
     state = optimizer.state.get(parameter, {})
-    for names, power in ((_FIRST, -1.0), (_SECOND, -2.0)):
+    inverse = factor.reciprocal()
+    for names, change in ((_FIRST, inverse), (_SECOND, inverse.square())):
         for name in names:
             moment = state.get(name)
             if isinstance(moment, Tensor):
-                moment.mul_(factor.pow(power))
+                moment.mul_(change)

@@ -100,15 +100,15 @@ class ShareBalance(AbstractControl):
                 'AutoregressiveNormal(form="quadratic"): only its penalty has a weight.'
             )
         statistics = unit.statistics
-        share = (prior.transition(statistics) / statistics.kl.clamp_min(1e-12)).clamp(0.0, 1.0)
+        weighted = prior.transition(statistics)
+        share = (weighted / statistics.kl.clamp_min(1e-12)).clamp(0.0, 1.0)
         known = statistics.pairs.updates > 0
         weight = prior.weight * torch.exp(-self.rate * (share - self.target))
         cut = torch.minimum(weight, prior.weight * self.cap / share.clamp_min(self.cap))
         weight = torch.where(share > self.cap, cut, weight)
         weight = torch.where(known, weight.clamp(self.low, self.high), prior.weight)
         # The running KL follows at once, or the next share would hold the new λ against the old.
-        price = prior.transition(statistics) / prior.weight
-        statistics.kl.add_((weight - prior.weight) * price).clamp_min_(0.0)
+        statistics.kl.add_((weight / prior.weight - 1.0) * weighted).clamp_min_(0.0)
         self.share.copy_(torch.where(known, share, 0.0))
         prior.weight.copy_(weight)
 

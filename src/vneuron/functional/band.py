@@ -5,6 +5,8 @@ Elementwise over units; `energy`, `low` and `high` have one shape, and factors m
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -24,30 +26,24 @@ def log_spaced(target: float, spread: float, units: int) -> Tensor:
     return target * torch.as_tensor(spread).pow(exponent)
 
 
-def hinge(energy: Tensor, low: Tensor, high: Tensor, below: Tensor, above: Tensor) -> Tensor:
-    """Price of being outside, below · (lo − e)₊² + above · (e − hi)₊².
+class Hinge(NamedTuple):
+    """A price and its derivative in the energy, elementwise."""
+
+    price: Tensor
+    slope: Tensor
+
+
+def hinge(energy: Tensor, low: Tensor, high: Tensor, below: Tensor, above: Tensor) -> Hinge:
+    """Price of being outside, below · (lo − e)₊² + above · (e − hi)₊², and its slope.
 
     Example:
         >>> one = torch.ones(1)
         >>> hinge(torch.tensor([0.5, 1.5, 4.0]), one, 2 * one, one, one)
-        tensor([0.2500, 0.0000, 4.0000])
+        Hinge(price=tensor([0.2500, 0.0000, 4.0000]), slope=tensor([-1.,  0.,  4.]))
     """
-    return (
-        below * (low - energy).clamp_min(0.0).square()
-        + above * (energy - high).clamp_min(0.0).square()
-    )
-
-
-def hinge_slope(energy: Tensor, low: Tensor, high: Tensor, below: Tensor, above: Tensor) -> Tensor:
-    """Derivative of `hinge` in the energy.
-
-    Example:
-        >>> one = torch.ones(1)
-        >>> hinge_slope(torch.tensor([0.5, 1.5, 4.0]), one, 2 * one, one, one)
-        tensor([-1.,  0.,  4.])
-    """
-    rising = above * (energy - high).clamp_min(0.0)
-    return 2.0 * (rising - below * (low - energy).clamp_min(0.0))
+    under, over = (low - energy).clamp_min(0.0), (energy - high).clamp_min(0.0)
+    falling, rising = below * under, above * over
+    return Hinge(falling * under + rising * over, 2.0 * (rising - falling))
 
 
 def projection_factor(energy: Tensor, low: Tensor, high: Tensor, cap: float = FACTOR_CAP) -> Tensor:

@@ -132,8 +132,8 @@ class GaussianUnits(AbstractUnit):
         Inputs with another σ move likewise, less where they are near a bound. Under
         scale="scalar" all units share one σ and take the mean of their shifts.
         """
-        log_gain = self.scale_gain.log()
-        shift = raw_of_scale((target - log_gain).exp()) - raw_of_scale((typical - log_gain).exp())
+        wanted, found = raw_of_scale(torch.stack([target, typical]).exp() / self.scale_gain)
+        shift = wanted - found
         if self.scale_kind == "scalar":
             shift = shift.mean().expand(1, 1)
         self.raw_scale.add_(shift.to(self.raw_scale.dtype))
