@@ -40,6 +40,21 @@ def test_a_sequence_costs_what_the_dense_gaussian_says(
     torch.testing.assert_close(start + later.sum(), expected, rtol=1e-8, atol=1e-8)
 
 
+@given(phi=st.floats(-0.95, 0.95), tau=st.floats(0.1, 3.0), seed=st.integers(0, 100))
+def test_a_path_has_the_density_that_the_dense_gaussian_gives_it(
+    phi: float, tau: float, seed: int
+) -> None:
+    """The other half of the KL: −E ln p is that of the chain for every path, so for points too."""
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.randn(40, generator=generator, dtype=torch.float64)
+    p, t = torch.tensor(phi, dtype=torch.float64), torch.tensor(tau, dtype=torch.float64)
+    means = torch.cat([torch.zeros(1, dtype=torch.float64), p * z[:-1]])
+    scales = torch.cat([stationary_scale(p, t)[None], t.expand(39)])
+    chain = Normal(means, scales).log_prob(z).sum()
+    whole = MultivariateNormal(torch.zeros_like(z), dense(phi, tau, 40)).log_prob(z)
+    torch.testing.assert_close(chain, whole, rtol=1e-8, atol=1e-8)
+
+
 def test_the_expectation_is_that_of_draws_of_the_state_before() -> None:
     torch.manual_seed(0)
     phi, tau = torch.tensor(0.8), torch.tensor(0.5)

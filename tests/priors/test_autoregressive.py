@@ -31,6 +31,38 @@ def test_given_the_window_before_it_is_the_expected_kl() -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_over_a_whole_sequence_it_is_the_dense_gaussian_of_each_unit(k: int) -> None:
+    """Every unit and dimension has φ and τ of its own; the first window has no predecessor."""
+    torch.manual_seed(k)
+    steps, units = 60, 4
+    prior = vn.AutoregressiveNormal(units, k).double()
+    with torch.no_grad():
+        prior.raw_phi.normal_(0.0, 1.5)
+        prior.raw_tau.normal_(0.0, 1.0)
+    loc = torch.randn(steps, units, k, dtype=torch.float64)
+    scale = torch.rand(steps, units, k, dtype=torch.float64) + 0.05
+    before = [torch.cat([torch.full_like(x[:1], torch.nan), x[:-1]]) for x in (loc, scale)]
+    first = torch.arange(steps) == 0
+    # What stands in the place of a missing predecessor must not matter, not even NaN.
+    found = prior.kl(loc, scale, vn.PriorContext(*before, first)).sum(0)
+    lags = (torch.arange(steps)[:, None] - torch.arange(steps)).abs()
+    for unit in range(units):
+        expected = torch.zeros((), dtype=torch.float64)
+        for i in range(k):
+            phi, tau = prior.phi()[unit, i], prior.tau()[unit, i]
+            covariance = tau.square() / (1 - phi.square()) * phi**lags
+            expected = expected + torch.distributions.kl_divergence(
+                torch.distributions.MultivariateNormal(
+                    loc[:, unit, i], torch.diag(scale[:, unit, i].square())
+                ),
+                torch.distributions.MultivariateNormal(
+                    torch.zeros(steps, dtype=torch.float64), covariance
+                ),
+            )
+        torch.testing.assert_close(found[unit], expected, rtol=1e-8, atol=1e-8)
+
+
 def test_examples_without_a_predecessor_use_the_start() -> None:
     prior = vn.AutoregressiveNormal(3, 2, phi=0.8)
     (loc, scale), (before, before_scale) = posterior(), posterior()
