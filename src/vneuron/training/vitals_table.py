@@ -37,6 +37,7 @@ MORE_COLUMNS = (
     "contraction",
     "alive_share",
     "persistence",
+    "innovation",
     "scale_persistence",
     "phi",
     "transition_share",
