@@ -93,3 +93,27 @@ def test_only_linear_decoders_can_be_solved_for() -> None:
     decoder = NonlinearDecoder(torch.nn.Linear(3, 4), 3, 4)
     with pytest.raises(ValueError, match="through_time"):
         ClosedFormLearner(IterativePoisson(decoder))
+
+
+def test_fineness_makes_atoms_finer_by_its_root() -> None:
+    images = torch.rand(400, 12)
+    factors = []
+    for fineness in (1.0, 1.1):
+        torch.manual_seed(3)
+        both = ClosedFormLearner(
+            IterativePoisson(LinearDecoder(5, 12)), prior_rate=0.01, fineness=fineness
+        )
+        both.start(images)
+        both.learn(images, 20, 0.1)
+        model, decoder = both.model, both.model.decoder
+        assert isinstance(model, IterativePoisson)
+        assert isinstance(decoder, LinearDecoder)
+        with torch.no_grad():  # so near its best scale that no factor meets its limit
+            slope = both.prior_sums[1]
+            both.prior_sums[0].copy_(0.1 * slope / model.constants().curvature)
+        before = decoder.dictionary.detach().clone()
+        with torch.no_grad():
+            both._rescale(model, 0.1)
+        factors.append(before / decoder.dictionary.detach())
+    torch.testing.assert_close(factors[0], torch.ones_like(factors[0]))
+    torch.testing.assert_close(factors[1], torch.full_like(factors[1], 1.1**0.5))

@@ -351,6 +351,7 @@ def test_before_fit_it_says_so(name: str, images: NDArray[np.float32]) -> None:
         (IterativeGaussianVAE(activation="swish"), "activation"),  # type: ignore[arg-type]
         (GaussianVAE(activation="swish"), "activation"),  # type: ignore[arg-type]
         (GaussianVAE(encoder="rnn"), "encoder"),  # type: ignore[arg-type]
+        (IterativePoissonVAE(fineness=0.0), "fineness"),
         (PoissonVAE(beta=-1.0), "beta"),
         (SparseCoding(penalty=0.0), "penalty"),
         (PredictiveCoding(learning_rate=0.0), "learning_rate"),

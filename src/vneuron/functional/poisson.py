@@ -25,6 +25,8 @@ _SIGMOID_REACH = 12.0
 # cease to: measured on one thread of a CPU, and without influence on the distribution.
 _MOSTLY_ZERO = 1.0
 _FEW_BEFORE = 0.3
+# Events of one element that are drawn one after the other, before the rest are drawn as a count.
+_ROUNDS = 6
 
 
 def kl_divergence(log_rate: Tensor, prior_log_rate: Tensor) -> Tensor:
@@ -55,20 +57,23 @@ class _Excess(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, shift: Tensor) -> Tensor:
-        ctx.save_for_backward(shift)
         series = torch.full_like(shift, _SERIES[0])
         for coefficient in _SERIES[1:]:
             series.mul_(shift).add_(coefficient)
         series.mul_(shift).mul_(shift)
         growth = torch.expm1(shift)
+        ctx.save_for_backward(shift, growth)
         direct = (shift - growth).addcmul_(shift, growth)
         return torch.where(shift.abs() < _SERIES_BELOW.get(shift.dtype, 0.05), series, direct)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        shift: Tensor = ctx.saved_tensors[0]
-        # Plain operations, so that a second derivative is right too.
-        return gradient * shift * shift.exp()
+        shift, growth = ctx.saved_tensors
+        if torch.is_grad_enabled():  # plain operations, so that a second derivative is right too
+            plain: Tensor = gradient * shift * shift.exp()
+            return plain
+        slope: Tensor = (growth + 1.0).mul_(shift).mul_(gradient)
+        return slope
 
 
 def sample_counts(rate: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -227,13 +232,43 @@ def draw_points(
     reach = temperature if window == "cubic" else _SIGMOID_REACH * temperature
     start, end = max(0.0, 1.0 - reach), 1.0 + reach
     if bool(rate.mean() * start < _FEW_BEFORE):
-        start = 0.0  # giving a few more events a time is cheaper than drawing two counts
-    whole = sample_counts(rate * start, generator) if start > 0.0 else torch.zeros_like(rate)
+        # Giving a few more events a time is cheaper than drawing two counts.
+        return WindowPoints(torch.zeros_like(rate), *_arrivals(rate.view(-1), end, generator))
+    whole = sample_counts(rate * start, generator)
     counts = sample_counts(rate * (end - start), generator).view(-1)
     some = counts.nonzero().squeeze(-1)
     owner = torch.repeat_interleave(some, counts[some].long())
     time = torch.empty(owner.shape, dtype=rate.dtype, device=rate.device)
     return WindowPoints(whole, owner, time.uniform_(start, end, generator=generator))
+
+
+def _arrivals(rate: Tensor, end: float, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """Owners and times of all events up to `end`, one after the other as they arrive.
+
+    Gaps are −ln U / r. Each round goes on with those alone that had an event, so that at low rates
+    the first, in which U < e^−(r end) says that there is none, is all that costs. What is left of
+    elements with many events is drawn as a count.
+    """
+    uniform = torch.rand(rate.shape, dtype=rate.dtype, device=rate.device, generator=generator)
+    owner = (uniform > (rate * -end).exp_()).nonzero().squeeze(-1)
+    fast = rate[owner]
+    time = uniform[owner].log_().neg_().div_(fast)
+    owners, times = [owner], [time]
+    for _ in range(_ROUNDS):
+        gap = torch.empty_like(fast).exponential_(generator=generator).div_(fast)
+        time = gap.add_(time)
+        going = (time < end).nonzero().squeeze(-1)
+        if not len(going):
+            return torch.cat(owners), torch.cat(times)
+        owner, fast, time = owner[going], fast[going], time[going]
+        owners.append(owner)
+        times.append(time)
+    counts = torch.poisson(fast * (end - time), generator=generator).long()
+    owners.append(torch.repeat_interleave(owner, counts))
+    since = torch.repeat_interleave(time, counts)
+    place = torch.rand(since.shape, dtype=rate.dtype, device=rate.device, generator=generator)
+    times.append(since + place * (end - since))
+    return torch.cat(owners), torch.cat(times)
 
 
 class _RelaxedSample(torch.autograd.Function):

@@ -51,6 +51,8 @@ class ClosedFormLearner(nn.Module):
         noise: whether σ is one for all pixels or one for each.
         prior_rate: r₀ of all Poisson latents, held there; None learns one for each. A learned r₀
             rises with the code: the bound prefers many spikes of small atoms, and few zeros.
+        fineness: with a held r₀, weight of the code's noise when the scale of atoms is chosen: 1
+            is the bound's own balance; more makes atoms finer, spikes more, and noise less.
 
     Attributes:
         gram: E[m mᵀ + diag v], [latents, latents].
@@ -75,6 +77,7 @@ class ClosedFormLearner(nn.Module):
         model: AbstractIterativeModel[Any],
         noise: Noise = "shared",
         prior_rate: float | None = None,
+        fineness: float = 1.0,
     ) -> None:
         super().__init__()
         if not isinstance(model.decoder, LinearDecoder):
@@ -85,6 +88,7 @@ class ClosedFormLearner(nn.Module):
         self.model = model
         self.noise = noise
         self.prior_rate = prior_rate
+        self.fineness = fineness
         features, latents = model.decoder.features, model.decoder.latents
         self.register_buffer("gram", torch.zeros(latents, latents))
         self.register_buffer("cross", torch.zeros(features, latents))
@@ -162,10 +166,11 @@ class ClosedFormLearner(nn.Module):
 
         Under r → c r, Φ → Φ/c the mean image stays. The code's noise ½ r W falls as 1/c, and the
         KL from a fixed r₀ rises by r (u − u₀) per ln c. They balance at c² = ½ r W / β r (u − u₀).
-        Alternating inference and solving would get there too, but creeps.
+        Alternating inference and solving would get there too, but creeps. With a fineness κ the
+        noise counts κ times: atoms get √κ times finer than the bound alone would have them.
         """
         rate, slope = self.prior_sums
-        noise = rate * model.constants().curvature
+        noise = self.fineness * rate * model.constants().curvature
         used = (rate > _LEAST_RATE) & (slope > 0) & (noise > 0)
         best = torch.where(used, noise / (kl_weight * slope).clamp_min(1e-12), 1.0).sqrt()
         factor = best.clamp(1.0 / _LARGEST_RESCALE, _LARGEST_RESCALE)

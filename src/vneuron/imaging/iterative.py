@@ -77,7 +77,8 @@ class AbstractIterativeVAE(AbstractImageModel):
     def _train_closed_form(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
         model, beta = self.module_, self._beta()
         prior_rate = getattr(self, "prior_rate", None)
-        learner = ClosedFormLearner(model, self.noise, prior_rate).to(images.device)
+        fineness = getattr(self, "fineness", 1.0)
+        learner = ClosedFormLearner(model, self.noise, prior_rate, fineness).to(images.device)
         learner.start(images)
 
         def learn(batch: Tensor) -> Tensor:
@@ -152,5 +153,8 @@ class AbstractIterativeVAE(AbstractImageModel):
             raise ValueError(
                 f"prior_rate is {prior_rate}, expected a positive number, or None to learn it."
             )
+        fineness = getattr(self, "fineness", 1.0)
+        if not fineness > 0:
+            raise ValueError(f"fineness is {fineness}, expected a positive number.")
         if self.beta is not None and not self.beta >= 0:
             raise ValueError(f"beta is {self.beta}, expected a number not below 0.")
