@@ -4,8 +4,10 @@
 
 The step: forward, backward, clipping, AdamW, at batch 256, L = 336, H = 96, hidden 256. "off" has
 no control and no statistics at all; "vitals" keeps statistics; "all" carries every control at once,
-projection and homeostasis acting as often as they ever would, `Allocation` among them. Each pair
-runs the variants one after another in random order, so that drifts of the machine cancel.
+projection and homeostasis acting as often as they ever would, `Allocation` among them. With
+--memory the units' prior is the autoregressive penalty on the window a day before in every variant,
+and "all" balances its share and measures persistence as well. Each pair runs the variants one after
+another in random order, so that drifts of the machine cancel.
 
 What `Allocation` lives on, the units' use, is measured at validation. It is timed apart, as a part
 of an epoch of 224 steps (ETTh1) with everything on.
@@ -30,7 +32,7 @@ from vneuron.forecasting.networks.reference.use import measure_use
 from vneuron.forecasting.task import USE_WINDOWS, TrajectoryObjective
 from vneuron.forecasting.usefulness import measure_usefulness
 
-INPUT, HORIZON, BATCH, EPOCH = 336, 96, 256, 224
+INPUT, HORIZON, BATCH, EPOCH, DAY = 336, 96, 256, 224, 24
 KINDS = ("off", "vitals", "all")
 
 
@@ -55,22 +57,25 @@ class Plain(nn.Module):
 class Variant:
     """A network, by name and number of units, with controls or without."""
 
-    def __init__(self, network: str, units: int, k: int, kind: str) -> None:
+    def __init__(self, network: str, units: int, k: int, kind: str, lag: int) -> None:
         torch.manual_seed(0)
-        prior = vn.AutoregressiveNormal(units, k, form="quadratic")
+        prior = vn.AutoregressiveNormal(units, k, form="quadratic") if lag else None
         layer = vn.GaussianUnits(256, units, latent_dim=k, beta=0.1, prior=prior)
         self.layer, self.kind = layer, kind
         self.network: nn.Module
-        if network == "plain":
+        if network == "plain" and not lag:
             self.network = self.objective = Plain(layer)
         elif network == "trajectory":
-            self.network = TrajectoryNetwork(INPUT, HORIZON, units=layer)
+            self.network = TrajectoryNetwork(INPUT, HORIZON, units=layer, prior_lag=lag)
             self.objective = TrajectoryObjective(self.network)
         elif network == "reference":
-            self.network = ReferenceNetwork(INPUT, HORIZON, layer)
+            self.network = ReferenceNetwork(INPUT, HORIZON, layer, prior_lag=lag)
             self.objective = ReferenceObjective(self.network)
         else:
-            raise ValueError(f"network is {network!r}, expected plain, trajectory or reference.")
+            raise ValueError(
+                f"network is {network!r}, expected trajectory or reference, or plain without "
+                "--memory."
+            )
         if kind == "all":
             layer.controls.extend(
                 [
@@ -80,10 +85,10 @@ class Variant:
                     vn.Homeostasis(units, every=5, form="mean"),
                     vn.ScaleGuard(units, k),
                     vn.BandCalibration(units),
-                    vn.ShareBalance(units),
                     vn.Allocation(units),
                 ]
             )
+            layer.controls.extend([vn.ShareBalance(units)] if lag else [])
         self.parameters = list(self.objective.parameters())
         self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-4, fused=True)
         vn.prepare_controls(self.objective, 10_000)
@@ -115,9 +120,9 @@ class Cost(NamedTuple):
     ratio: float
 
 
-def compare(network: str, units: int, k: int, pairs: int, steps: int) -> dict[str, Cost]:
-    variants = {kind: Variant(network, units, k, kind) for kind in KINDS}
-    context, target = torch.randn(BATCH, INPUT + 4), torch.randn(BATCH, HORIZON)
+def compare(network: str, units: int, k: int, lag: int, pairs: int, steps: int) -> dict[str, Cost]:
+    variants = {kind: Variant(network, units, k, kind, lag) for kind in KINDS}
+    context, target = torch.randn(BATCH, INPUT + 4 + lag), torch.randn(BATCH, HORIZON)
     context = context[:, :INPUT] if network == "plain" else context
     times: dict[str, list[float]] = {kind: [] for kind in variants}
     for pair in range(pairs + 2):
@@ -139,7 +144,9 @@ def compare(network: str, units: int, k: int, pairs: int, steps: int) -> dict[st
         measured = []
         for _ in range(3):
             began = time.process_time()
-            variants["all"].measure(torch.randn(windows, INPUT + 4), torch.randn(windows, HORIZON))
+            variants["all"].measure(
+                torch.randn(windows, INPUT + 4 + lag), torch.randn(windows, HORIZON)
+            )
             measured.append(time.process_time() - began)
         spent = statistics.median(measured)
         epoch = EPOCH * costs["all"].milliseconds / 1e3
@@ -151,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", nargs="+", default=["trajectory-32", "reference-1024"])
     parser.add_argument("--k", type=int, default=1)
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--steps", type=int, default=5, help="steps in a row, each of a pair")
     arguments = parser.parse_args()
@@ -159,7 +167,8 @@ def main() -> None:
     print(f"batch {BATCH}, k = {arguments.k}; ms per step, ratio to off (medians of pairs)")
     for name in arguments.networks:
         network, units = name.rsplit("-", 1)
-        costs = compare(network, int(units), arguments.k, arguments.pairs, arguments.steps)
+        lag = DAY if arguments.memory else 0
+        costs = compare(network, int(units), arguments.k, lag, arguments.pairs, arguments.steps)
         for kind in KINDS:
             print(
                 f"{name:<16} {kind:<8} {costs[kind].milliseconds:>9.2f} {costs[kind].ratio:>8.3f}"

@@ -19,7 +19,7 @@ from ..core import (
     Rescaling,
     ScaleForm,
     UnitStatistics,
-    bounds_of,
+    band_of,
     check_duration,
     check_form,
 )
@@ -68,9 +68,9 @@ class AbstractBandAction(AbstractScaleControl):
             bounds: the band.
         """
 
-    def penalty(self, term: LocalTerm) -> Tensor:
+    def penalty(self, term: LocalTerm) -> float:
         """Nothing: the action is on weights."""
-        return term.kl.new_zeros(())
+        return 0.0
 
     def update(self, statistics: UnitStatistics) -> Info:
         """Count the step; what is reported is the last action."""
@@ -86,15 +86,15 @@ class AbstractBandAction(AbstractScaleControl):
         Raises:
             ValueError: if the unit has no band.
         """
-        bounds = bounds_of(unit)
-        if bounds is None:
+        band = band_of(unit)
+        if band is None:
             raise ValueError(
                 f"unit {unit.name!r} has no band to be kept in: append an EnergyBand to its "
                 "controls first."
             )
         if not self._due:
             return None
-        factor = self.factors(unit.statistics.energy, bounds)
+        factor = self.factors(unit.statistics.energy, band.bounds())
         self.factor.copy_(factor)
         self.log_factor.copy_(factor.log().abs().mean())
         return Rescaling(factor, self.form)

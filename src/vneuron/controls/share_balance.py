@@ -79,9 +79,9 @@ class ShareBalance(AbstractControl):
         self.high = high
         self.register_buffer("share", torch.zeros(units))
 
-    def penalty(self, term: LocalTerm) -> Tensor:
+    def penalty(self, term: LocalTerm) -> float:
         """Nothing: the prior's own KL holds the penalty."""
-        return term.kl.new_zeros(())
+        return 0.0
 
     def update(self, statistics: UnitStatistics) -> Info:
         """What is reported is the share at the last action."""

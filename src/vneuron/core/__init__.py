@@ -10,6 +10,7 @@ from .control import (
     Info,
     Rescaling,
     ScaleForm,
+    band_of,
     bounds_of,
     check_form,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "ScaleForm",
     "Span",
     "UnitStatistics",
+    "band_of",
     "bounds_of",
     "check_duration",
     "check_form",

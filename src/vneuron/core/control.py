@@ -104,8 +104,8 @@ class AbstractControl(nn.Module, ABC):
     """
 
     @abstractmethod
-    def penalty(self, term: LocalTerm) -> Tensor:
-        """A differentiable scalar to add to the free energy, in nats per example; 0 for none."""
+    def penalty(self, term: LocalTerm) -> Tensor | float:
+        """A differentiable scalar to add to the free energy, in nats per example; 0.0 for none."""
 
     @abstractmethod
     def update(self, statistics: UnitStatistics) -> Info:
@@ -140,10 +140,22 @@ def bounds_of(unit: AbstractUnit) -> EnergyBounds | None:
         >>> bounds_of(vn.GaussianUnits(3, 2)) is None
         True
     """
+    band = band_of(unit)
+    return None if band is None else band.bounds()
+
+
+def band_of(unit: AbstractUnit) -> HasBounds | None:
+    """That control itself.
+
+    Example:
+        >>> import vneuron as vn
+        >>> band_of(vn.GaussianUnits(3, 2)) is None
+        True
+    """
     for control in unit.controls:
         # The class is asked first: isinstance with a protocol takes 7 µs, for each at every step.
         if not hasattr(type(control), "bounds"):
             continue
         if isinstance(control, HasBounds) and control.quantity == "energy":
-            return control.bounds()
+            return control
     return None

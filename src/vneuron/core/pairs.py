@@ -47,21 +47,13 @@ class PairStatistics(nn.Module):
         if term.previous_loc is None or term.previous_scale is None:
             return
         present = ~term.previous_loc.flatten(1).isnan().any(1)
-        tiny = torch.finfo(torch.float32).tiny
-        now = term.scale.float().clamp_min(tiny).log()
-        before = term.previous_scale.float().clamp_min(tiny).log()
-        sums = {
-            "loc": _sums(term.loc.float(), term.previous_loc.float(), present),
-            "log_scale": _sums(now, before, present),
-        }
         count = present.sum()
-        mean = means(sums, {"loc": count, "log_scale": count})
-        known = mean["loc"].isfinite().all()
+        # 0/0 where no pair is present, in any process.
+        mean = means({"pairs": _sums(term, present)}, {"pairs": count})["pairs"].to(self.loc.dtype)
+        known = mean.isfinite().all()
         weight = torch.where(self.updates == 0, 1.0, rate).to(self.loc.dtype)
-        for name, value in mean.items():
-            buffer: Tensor = getattr(self, name)
-            value = value.to(buffer.dtype)
-            buffer.copy_(torch.where(known, buffer.lerp(value, weight), buffer))
+        for buffer, value in ((self.loc, mean[0]), (self.log_scale, mean[1])):
+            torch.where(known, buffer.lerp(value, weight), buffer, out=buffer)
         self.updates.add_(known)
 
     def persistence(self) -> Tensor:
@@ -122,9 +114,15 @@ class PairStatistics(nn.Module):
         return f"units={self.loc.shape[0]}, latent_dim={self.loc.shape[1]}"
 
 
-def _sums(now: Tensor, before: Tensor, present: Tensor) -> Tensor:
-    """Sums of the five moments over rows that have a predecessor, [units, k, 5]."""
-    keep = present.view(-1, *[1] * (now.ndim - 1))
-    now, before = now.where(keep, 0.0), before.where(keep, 0.0)
-    moments = [now, before, now.square(), before.square(), now * before]
-    return torch.stack([moment.sum(0) for moment in moments], dim=-1)
+def _sums(term: LocalTerm, present: Tensor) -> Tensor:
+    """Sums of the moments of µ and of ln σ over rows with a predecessor, [2, units, k, 5]."""
+    tiny = torch.finfo(torch.float32).tiny
+    rows = (term.loc, term.scale, term.previous_loc, term.previous_scale)
+    # One tensor and few kernels: this runs at every step.
+    values = torch.stack([row.float() for row in rows if row is not None])
+    values[1::2] = values[1::2].clamp_min(tiny).log()
+    values = values.where(present.view(1, -1, *[1] * (values.ndim - 2)), 0.0)
+    first = values.sum(1)
+    second = values.square().sum(1)
+    product = (values[:2] * values[2:]).sum(1)
+    return torch.stack([first[:2], first[2:], second[:2], second[2:], product], dim=-1)

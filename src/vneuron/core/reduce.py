@@ -42,6 +42,19 @@ def means(sums: dict[str, Tensor], counts: dict[str, Tensor | int]) -> dict[str,
     }
 
 
+def batch_means(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Means over the first axis in single precision, over all processes by one reduction.
+
+    Example:
+        >>> batch_means({"a": torch.tensor([[1.0], [3.0]])})["a"]
+        tensor([2.])
+    """
+    if not distributed():
+        return {name: value.mean(0, dtype=torch.float32) for name, value in values.items()}
+    sums = {name: value.sum(0, dtype=torch.float32) for name, value in values.items()}
+    return means(sums, {name: value.shape[0] for name, value in values.items()})
+
+
 def extremes(value: Tensor) -> tuple[Tensor, Tensor]:
     """Smallest and largest over the first axis, over all processes by one reduction.
 

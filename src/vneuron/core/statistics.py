@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..functional.gaussian import information_rate
 from .ledger import LocalTerm
 from .pairs import PairStatistics
-from .reduce import extremes, means
+from .reduce import batch_means, extremes
 
 ALIVE_KL = 1e-4
 """Nats; a posterior with less KL counts as equal to its prior."""
@@ -115,10 +115,7 @@ class UnitStatistics(nn.Module):
             term: the layer's term, with the whole batch of this step.
         """
         moments = _moments(term)
-        mean = means(
-            {name: value.sum(0, dtype=torch.float32) for name, value in moments.items()},
-            {name: value.shape[0] for name, value in moments.items()},
-        )
+        mean = batch_means(moments)
         mean["energy"] = mean["loc_square"].mean(-1)
         first = self.updates == 0
         weight = torch.where(first, 1.0, self.RATE).to(self.kl.dtype)

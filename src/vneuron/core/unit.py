@@ -245,9 +245,21 @@ def units_of(model: nn.Module) -> Iterator[tuple[str, AbstractUnit]]:
         >>> [path for path, _ in units_of(model)]
         ['1']
     """
-    for path, module in model.named_modules():
-        if isinstance(module, AbstractUnit):
-            yield path, module
+    yield from _walk(model, "", set())
+
+
+def _walk(module: nn.Module, path: str, seen: set[int]) -> Iterator[tuple[str, AbstractUnit]]:
+    """As `named_modules`, without what hangs on a unit: it is walked through twice a step."""
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    hanging: tuple[str, ...] = ()
+    if isinstance(module, AbstractUnit):
+        yield path, module
+        hanging = ("statistics", "controls")
+    for name, child in module._modules.items():
+        if child is not None and name not in hanging:
+            yield from _walk(child, f"{path}.{name}" if path else name, seen)
 
 
 def units_by_name(model: nn.Module) -> dict[str, AbstractUnit]:

@@ -109,20 +109,20 @@ def unbounded_scale(scale: float) -> float:
     return _HALF_RANGE * v / math.sqrt(1.0 - v * v)
 
 
-def raw_of_scale(scale: Tensor) -> Tensor:
-    """What `bounded_scale` maps to `scale`, elementwise; scales out of reach give a large number.
+def raw_of_log_scale(log_scale: Tensor) -> Tensor:
+    """What `bounded_scale` maps to σ, from ln σ; scales out of reach give a large number.
 
     Args:
-        scale: standard deviations, any shape.
+        log_scale: ln σ, any shape.
 
     Returns:
         Raw values; finite, and not beyond what gives all but half a percent of the range of ln σ.
 
     Example:
-        >>> bounded_scale(raw_of_scale(torch.tensor([0.15, 5.0])))
+        >>> bounded_scale(raw_of_log_scale(torch.tensor([0.15, 5.0]).log()))
         tensor([0.1500, 5.0000])
     """
-    v = ((scale.log() - _CENTRE) / _HALF_RANGE).clamp(-0.995, 0.995)
+    v = ((log_scale - _CENTRE) / _HALF_RANGE).clamp(-0.995, 0.995)
     return _HALF_RANGE * v * torch.rsqrt(1.0 - v.square())
 
 

@@ -130,7 +130,7 @@ class AutoregressiveNormal(AbstractDynamicPrior):
         phi, tau = self.phi(), self.tau()
         moved = statistics.pairs.squared_innovation(phi)
         if self.form == "quadratic":
-            return self.weight * (0.5 * moved / tau.square()).sum(-1)
+            return 0.5 * self.weight * (moved / tau.square()).sum(-1)
         moved = moved + phi.square() * statistics.scale_square
         price = (0.5 * moved / tau.square()).sum(-1)
         return torch.where(statistics.pairs.updates > 0, price, 0.0)

@@ -69,7 +69,7 @@ def _state(module: nn.Module) -> dict[str, Tensor]:
 
 def _check_penalty(control: AbstractControl, unit: AbstractUnit) -> None:
     before = copy.deepcopy(control)
-    penalty = control.penalty(_term(unit))
+    penalty = torch.as_tensor(control.penalty(_term(unit)))
     require_shape("penalty", penalty, ())
     require(torch.isfinite(penalty), f"penalty is {penalty.item()}")
     require_same_state("penalty() moved the control", control, before)

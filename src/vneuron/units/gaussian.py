@@ -13,7 +13,7 @@ from ..functional.gaussian import (
     SCALE_CEILING,
     SCALE_FLOOR,
     bounded_scale,
-    raw_of_scale,
+    raw_of_log_scale,
     reparameterise,
     unbounded_scale,
 )
@@ -132,7 +132,7 @@ class GaussianUnits(AbstractUnit):
         Inputs with another σ move likewise, less where they are near a bound. Under
         scale="scalar" all units share one σ and take the mean of their shifts.
         """
-        wanted, found = raw_of_scale(torch.stack([target, typical]).exp() / self.scale_gain)
+        wanted, found = raw_of_log_scale(torch.stack([target, typical]) - self.scale_gain.log())
         shift = wanted - found
         if self.scale_kind == "scalar":
             shift = shift.mean().expand(1, 1)
