@@ -19,6 +19,7 @@ import torch
 
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import Contender
+from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.tables import read_table
 from vneuron.forecasting.evaluation import evaluate
 from vneuron.forecasting.fitting import train
@@ -49,13 +50,15 @@ SCORES = ("joint_nll", "path_coverage_80", "path_crps", "energy", "crps", "mse")
 def main() -> None:
     arguments = parse()
     torch.set_num_threads(1)
-    panel = read_table(arguments.data, missing="interpolate", duplicates="first").panel
+    panel = read(arguments.data, arguments.every)
     name = Path(arguments.data).name.split(".")[0]
     folder = arguments.out / name
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for seed in arguments.seeds:
         for setting in SETTINGS:
+            if arguments.settings and setting.name not in arguments.settings:
+                continue
             kept = folder / f"{setting.name}-{seed}.json".replace(" ", "")
             if not kept.exists():
                 kept.write_text(json.dumps(result(panel, arguments, setting, seed)))
@@ -77,13 +80,24 @@ def parse() -> argparse.Namespace:
     for part in ("train", "val", "test"):
         parser.add_argument(f"--{part}-size", type=int)
     parser.add_argument("--step", type=int, default=1, help="rows between test windows")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th row of the file")
+    parser.add_argument("--settings", nargs="+", help="only settings with these names")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/frontier"))
     return parser.parse_args()
 
 
+def read(path: str, every: int) -> Panel:
+    """The file's series; thinned, its dates are nominal: every series keeps each n-th row."""
+    if every == 1:
+        return read_table(path, missing="interpolate", duplicates="first").panel
+    frame = pd.read_csv(path).iloc[::every].reset_index(drop=True)
+    long = frame.drop(columns="date").melt(var_name="unique_id", value_name="y", ignore_index=False)
+    return Panel.from_frame(long.rename_axis("ds").reset_index())
+
+
 def result(
-    panel: object, arguments: argparse.Namespace, setting: Setting, seed: int
+    panel: Panel, arguments: argparse.Namespace, setting: Setting, seed: int
 ) -> dict[str, float]:
     config = ForecasterConfig(
         arguments.horizon,

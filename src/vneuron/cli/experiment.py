@@ -49,16 +49,17 @@ class Experiment:
             "notes" and "run", as `--json` prints them.
         """
         from ..forecasting.comparison import score_field, train_field, write_results
-        from ..forecasting.fitting import open_run
+        from ..forecasting.fitting import known_encoder, open_run
         from ..forecasting.material import prepare
         from ..report.page import write_report
 
         say = self.console.say
-        material = prepare(self.panel, self.config, **self.sizes)
+        encoder = known_encoder(folder, resume=resume)
+        material = prepare(self.panel, self.config, **self.sizes, encoder=encoder)
         self.console.notes((*material.split.notes, *material.scaling.notes))
         say(
             f"{len(self.panel)} series, {len(material.train):,} training and "
-            f"{len(material.validation):,} validation windows"
+            f"{len(material.validation):,} validation windows; encoder {material.config.encoder}"
         )
         facts = {**self.facts, "command": command}
         with open_run(

@@ -154,6 +154,13 @@ def run(
             help="What windows are centred on: auto, mean, last, or none (not normalised).",
         ),
     ] = "auto",
+    encoder: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="What reads the window: linear, mlp, or auto (by a trial on validation rows).",
+        ),
+    ] = "auto",
     hidden: Annotated[int, typer.Option(rich_help_panel=options.MODEL, help="Features.")] = 256,
     dropout: Annotated[
         float | None,
@@ -226,6 +233,7 @@ def run(
         likelihood=likelihood,  # type: ignore[arg-type]
         units_family=units_family,  # type: ignore[arg-type]
         location=location,  # type: ignore[arg-type]
+        encoder=encoder,  # type: ignore[arg-type]
         hidden=hidden,
         dropout=dropout,
         freq=options.parse_frequency(freq),

@@ -19,6 +19,7 @@ from .data.missing import MISSING
 from .data.ordering import DUPLICATES
 from .data.split import check_window
 from .networks.count_network import CountLikelihood
+from .networks.features import Encoder
 from .networks.network import Likelihood
 from .networks.normalisation import Location
 from .networks.reference.network import Combine
@@ -27,6 +28,7 @@ NetworkKind: TypeAlias = Literal["trajectory", "reference"]
 PriorKind: TypeAlias = Literal["standard", "learned", "autoregressive", "macro"]
 LocationChoice: TypeAlias = Literal["auto"] | Location
 LikelihoodChoice: TypeAlias = Likelihood | CountLikelihood
+EncoderChoice: TypeAlias = Literal["auto"] | Encoder
 UnitsFamily: TypeAlias = Literal["gaussian", "poisson"]
 
 
@@ -93,6 +95,7 @@ class ForecasterConfig:
     likelihood: LikelihoodChoice = "student"
     units_family: UnitsFamily = "gaussian"
     location: LocationChoice = "auto"
+    encoder: EncoderChoice = "auto"
     hidden: int = 256
     dropout: float = 0.3
     freq: str | int | None = None
@@ -132,6 +135,7 @@ class ForecasterConfig:
             "likelihood": (*get_args(Likelihood), *get_args(CountLikelihood)),
             "units_family": get_args(UnitsFamily),
             "location": ("auto", *get_args(Location)),
+            "encoder": ("auto", *get_args(Encoder)),
             "missing": MISSING,
             "duplicates": DUPLICATES,
             "exogenous": EXOGENOUS,

@@ -48,7 +48,7 @@ def build_network(
 
     Args:
         contender: which.
-        config: sizes and options.
+        config: sizes and options; encoder "auto", where no data have decided, is the linear one.
         location: what windows are centred on.
         mask_inputs: whether the network is told which values are missing.
     """
@@ -89,6 +89,7 @@ def build_network(
             mask_inputs=mask_inputs,
             prior_lag=prior_lag,
             macro=macro,
+            encoder="mlp" if config.encoder == "mlp" else "linear",
         )
         if config.likelihood in ("poisson", "negbinomial"):
             return CountNetwork(network, config.likelihood)

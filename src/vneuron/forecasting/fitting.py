@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ..training.loop import Trainer
 from ..training.outcome import StopReason, TrainingOutcome
@@ -16,6 +16,7 @@ from .contenders import Contender, build_task
 from .material import Material
 from .memory import Memory
 from .model import FittedModel
+from .networks.features import Encoder
 from .store import check_same, write_start
 
 
@@ -58,6 +59,14 @@ def train(
             "values in the data"
         )
     return model, outcome
+
+
+def known_encoder(path: str | Path | None, *, resume: bool) -> Encoder | None:
+    """The encoder of the run to go on with; None where there is no such run."""
+    if path is None or not resume or not Path(path).is_dir():
+        return None
+    encoder = RunFolder.open(path).read_json("config.json")["model"].get("encoder")
+    return encoder if encoder in get_args(Encoder) else None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from . import store
 from .answers import AbstractForecaster
 from .backtest import cross_validate
 from .config import (
+    EncoderChoice,
     ForecasterConfig,
     LikelihoodChoice,
     LocationChoice,
@@ -23,7 +24,7 @@ from .config import (
 )
 from .data.errors import NotFittedError
 from .data.split import Size
-from .fitting import open_run, train
+from .fitting import known_encoder, open_run, train
 from .intervals import DEFAULT_LEVELS
 from .material import prepare
 from .model import FittedModel
@@ -79,6 +80,8 @@ class EVEForecaster(AbstractForecaster):
         units_family: "gaussian", or "poisson": units whose rate is their variance, so that what
             ties steps together is paid for in spikes. The path takes their first two moments.
         location: what a window is centred on: "mean", "last", "auto" by training data, or "none".
+        encoder: what reads the window for mean path and spread: "linear", "mlp" (adds what is
+            not linear), or "auto", the one whose trial does better on validation windows.
         hidden: width of the features.
         dropout: share of features dropped in training; None is .3, in the reference .05.
         freq: pandas offset alias or integer step; None guesses it from the data.
@@ -132,6 +135,7 @@ class EVEForecaster(AbstractForecaster):
         likelihood: LikelihoodChoice = "student",
         units_family: UnitsFamily = "gaussian",
         location: LocationChoice = "auto",
+        encoder: EncoderChoice = "auto",
         hidden: int = 256,
         dropout: float | None = None,
         freq: str | int | None = None,
@@ -193,7 +197,8 @@ class EVEForecaster(AbstractForecaster):
             RunFolderError: `run_dir` holds something else.
         """
         sizes = {"train_size": train_size, "val_size": val_size, "test_size": test_size}
-        material = prepare(read_frame(df, self.config), self.config, **sizes)
+        encoder = known_encoder(run_dir, resume=resume)
+        material = prepare(read_frame(df, self.config), self.config, **sizes, encoder=encoder)
         config = material.config
         with open_run(run_dir, config, material, sizes, resume=resume, overwrite=overwrite) as run:
             self._model, self.outcome = train(

@@ -15,6 +15,8 @@ from .data.rows import Ints
 from .data.scaling import Scaling
 from .data.split import RowRange, Size, Split
 from .data.windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
+from .encoder_choice import choose_encoder
+from .networks.features import Encoder
 from .networks.normalisation import Location, choose_location
 from .season import find_season
 
@@ -63,8 +65,18 @@ def prepare(
     train_size: Size = None,
     val_size: Size = None,
     test_size: Size = None,
+    encoder: Encoder | None = None,
 ) -> Material:
-    """Split by target span, scale by training rows, cut into windows.
+    """Split by target span, scale by training rows, cut into windows, choose the encoder.
+
+    Args:
+        panel: the series.
+        config: the forecaster's options.
+        train_size: rows of each series to train on; None takes what the others leave.
+        val_size: rows after those.
+        test_size: rows after those.
+        encoder: the one that an earlier run of the same fit chose; None chooses, where the
+            options leave it open.
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
@@ -95,6 +107,11 @@ def prepare(
                 "at least one horizon, or smaller sizes"
             )
     location = _location(train) if config.location == "auto" else config.location
+    if config.encoder == "auto" and config.network == "trajectory":
+        if encoder is None:
+            mask_inputs = flat.observed is not None
+            encoder = choose_encoder(train, validation, config, location, mask_inputs)
+        config = replace(config, encoder=encoder)
     return Material(panel, split, scaling, flat, train, validation, location, config)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import vneuron as vn
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import CONTENDERS, build_network
+from vneuron.forecasting.networks.features import WindowFeatures
 from vneuron.forecasting.networks.network import MINIMUM_DF, TrajectoryNetwork, cosine_loading
 from vneuron.forecasting.task import TrajectoryObjective
 
@@ -40,18 +41,45 @@ def reached(network, loss):
 
 MEAN = {"mean_path.weight", "mean_path.bias"}
 SPREAD = {"features.0.weight", "features.0.bias", "spread.weight", "spread.bias", "raw_df"}
+DEEPER = {"features.3.weight", "features.3.bias", "mean_residual.weight", "mean_residual.bias"}
 UNIT_MEANS = {"units.loc.weight", "units.loc.bias", "mean_reader"}
 DEPENDENCE = {"loading", "units.raw_scale", "units.scale_weight"}
 
 
-def test_marginal_and_joint_terms_each_reach_their_own():
-    network, x, y = network_of(), torch.randn(16, 6), torch.randn(16, 4)
+@pytest.mark.parametrize("encoder", ["linear", "mlp"])
+def test_marginal_and_joint_terms_each_reach_their_own(encoder):
+    network, x, y = network_of(encoder=encoder), torch.randn(16, 6), torch.randn(16, 4)
+    margins = MEAN | SPREAD | UNIT_MEANS | (DEEPER if encoder == "mlp" else set())
     path = network(x)
-    assert reached(network, path.marginal_nll(y).sum()) == MEAN | SPREAD | UNIT_MEANS
+    assert reached(network, path.marginal_nll(y).sum()) == margins
     path = network(x)
     assert reached(network, path.with_fixed_margins().joint_nll(y).sum()) == DEPENDENCE
     path = network(x)
-    assert reached(network, path.joint_nll(y).sum()) == MEAN | SPREAD | UNIT_MEANS | DEPENDENCE
+    assert reached(network, path.joint_nll(y).sum()) == margins | DEPENDENCE
+
+
+def test_the_mlp_encoder_starts_from_a_linear_mean_path():
+    network = TrajectoryNetwork(6, 4, hidden=8, encoder="mlp")
+    x = torch.randn(5, 6)
+    mean, scale = x.mean(-1, keepdim=True), (x.var(-1, correction=0, keepdim=True) + 1e-4).sqrt()
+    torch.testing.assert_close(network(x).loc, mean.expand(5, 4), rtol=0, atol=1e-6)
+    with torch.no_grad():
+        network.mean_residual.bias.fill_(1.0)
+    torch.testing.assert_close(network(x).loc, (mean + scale).expand(5, 4), rtol=0, atol=1e-6)
+
+
+def test_windows_and_predecessors_lack_the_same_features():
+    features = WindowFeatures([6, 8, 8], dropout=0.5)
+    x = torch.randn(5, 6)
+    both = features(torch.cat([x, x]), 5)
+    assert torch.equal(both[:5] == 0, both[5:] == 0)
+    torch.testing.assert_close(both[:5], both[5:])
+    assert not torch.equal(both[:5] == 0, features(torch.cat([x, x]), 5)[:5] == 0)
+
+
+def test_an_unknown_encoder_is_refused():
+    with pytest.raises(ValueError, match=r"encoder is 'conv', expected one of \('linear', 'mlp'\)"):
+        TrajectoryNetwork(6, 4, encoder="conv")
 
 
 def test_the_kl_reaches_the_units_and_not_the_shared_features():

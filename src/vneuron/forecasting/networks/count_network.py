@@ -39,8 +39,8 @@ class CountNetwork(AbstractForecastNetwork):
 
     Args:
         core: mean path, spread, units and loading; likelihood "gaussian", location "none".
-        likelihood: "negbinomial", or "poisson", whose spread is its mean's: the features then
-            learn nothing, and the units read them as they were drawn.
+        likelihood: "negbinomial", or "poisson", whose spread is its mean's: features that serve
+            the spread alone then learn nothing, and the units read them as they were drawn.
 
     Raises:
         ValueError: an unknown likelihood, or a core of another kind.
@@ -73,8 +73,9 @@ class CountNetwork(AbstractForecastNetwork):
         self.horizon = core.horizon
         self.overdispersed = likelihood == "negbinomial"
         if not self.overdispersed:
-            for module in (core.features, core.spread):
-                module.requires_grad_(False)
+            core.spread.requires_grad_(False)
+            if core.mean_residual is None:
+                core.features.requires_grad_(False)
 
     @property
     def units(self) -> AbstractUnit | None:  # type: ignore[override]

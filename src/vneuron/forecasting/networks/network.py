@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...core import AbstractUnit, Latent, Reader
 from ..laws.predictive import TrajectoryDistribution
-from .dropout import ThinDropout
+from .features import Encoder, WindowFeatures
 from .forecast_network import AbstractForecastNetwork, Reading, check_conditions
 from .normalisation import Location, window_scale
 
@@ -53,6 +53,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         mask_inputs: give the network the mask of observed values beside the values.
         prior_lag: steps back to the window that the units' prior remembers, where it has a memory.
         macro: the layer that infers what the units' prior is conditioned on, where it takes that.
+        encoder: "linear" has a linear mean path and one layer of features for the spread; "mlp"
+            has two, and they add to the mean path what is not linear in the window.
 
     Raises:
         ValueError: sizes that are not positive, an unknown option, or units of another width.
@@ -81,9 +83,10 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         mask_inputs: bool = False,
         prior_lag: int = 0,
         macro: AbstractUnit | None = None,
+        encoder: Encoder = "linear",
     ) -> None:
         super().__init__()
-        _check(hidden, units, static_rank, likelihood)
+        _check(hidden, units, static_rank, likelihood, encoder)
         check_conditions(units, prior_lag, macro)
         self.input_size = input_size
         self.prior_lag = prior_lag
@@ -94,11 +97,14 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.mean_path = nn.Linear(input_size, horizon)
         nn.init.zeros_(self.mean_path.bias)
         nn.init.constant_(self.mean_path.weight, 0.0 if location == "last" else 1 / input_size)
-        self.features = nn.Sequential(
-            nn.Linear(input_size * (2 if mask_inputs else 1), hidden),
-            nn.GELU(),
-            ThinDropout(dropout),
-        )
+        widths = [input_size * (2 if mask_inputs else 1), hidden]
+        self.mean_residual: nn.Linear | None = None
+        if encoder == "mlp":
+            widths.append(hidden)
+            self.mean_residual = nn.Linear(hidden, horizon)
+            nn.init.zeros_(self.mean_residual.weight)
+            nn.init.zeros_(self.mean_residual.bias)
+        self.features = WindowFeatures(widths, dropout)
         self.spread = nn.Linear(hidden, horizon)
         nn.init.constant_(self.spread.bias, math.log(math.expm1(1.0)))
         raw_df = torch.tensor(math.log(math.expm1(5.0)))
@@ -138,10 +144,13 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         rows = self.windows(context, observed, self.input_size)
         window = window_scale(rows.context, rows.observed, self.location)
         inputs = window.apply(rows.context)
-        features = self._features(self._with_mask(inputs, rows.observed), batch)
+        features = self.features(self._with_mask(inputs, rows.observed), batch)
+        mean_path = self.mean_path(inputs[:batch])
+        if self.mean_residual is not None:
+            mean_path = mean_path + self.mean_residual(features[:batch])
         spread = F.softplus(self.spread(features[:batch])) + MINIMUM_SPREAD
         inferred = self.infer(features.detach(), rows.first)
-        return Reading(window.first(batch), self.mean_path(inputs[:batch]), spread, *inferred)
+        return Reading(window.first(batch), mean_path, spread, *inferred)
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:
         """Assemble the predictive distribution from what was read."""
@@ -163,20 +172,6 @@ class TrajectoryNetwork(AbstractForecastNetwork):
     def mean_shift(self, latent: Latent) -> Tensor:
         """Rµ, what the units add to the mean path, [batch, H], in scales of the window."""
         return latent.loc.flatten(1) @ self.mean_reader.T
-
-    def _features(self, inputs: Tensor, batch: int) -> Tensor:
-        """Of windows, and of their predecessors if they are there.
-
-        Both lack the same ones of the dropped features: what changes from one to the other is
-        then the windows' own.
-        """
-        linear, activation, dropout = self.features
-        features: Tensor = activation(linear(inputs))
-        if len(features) == batch:
-            dropped: Tensor = dropout(features)
-            return dropped
-        kept: Tensor = dropout(torch.ones_like(features[:batch]))
-        return features * kept.repeat(2, 1)
 
     def _with_mask(self, inputs: Tensor, observed: Tensor | None) -> Tensor:
         if not self.mask_inputs:
@@ -214,8 +209,14 @@ def cosine_loading(horizon: int, columns: int, amplitude: float = 3.0) -> Tensor
 
 
 def _check(
-    hidden: int, units: AbstractUnit | None, static_rank: int, likelihood: Likelihood
+    hidden: int,
+    units: AbstractUnit | None,
+    static_rank: int,
+    likelihood: Likelihood,
+    encoder: Encoder,
 ) -> None:
+    if encoder not in get_args(Encoder):
+        raise ValueError(f"encoder is {encoder!r}, expected one of {get_args(Encoder)}.")
     if likelihood not in get_args(Likelihood):
         raise ValueError(f"likelihood is {likelihood!r}, expected one of {get_args(Likelihood)}.")
     if units is not None and static_rank:
