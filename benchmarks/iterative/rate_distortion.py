@@ -53,30 +53,28 @@ def rectified(build: Build) -> Build:
     return lambda **a: build(activation="rectified", **a)
 
 
-STEPS = (12, 30)
 FAMILY: dict[str, tuple[Build, list[Settings]]] = {
     "iP-VAE": (
         IterativePoissonVAE,
-        grid(steps=STEPS, beta=(0.05, 0.1, 0.2), prior_rate=(0.005,), fineness=(1.0,))
-        + grid(steps=(30,), beta=(0.1, 0.2), prior_rate=(1e-4,), fineness=(4.0,)),
+        grid(steps=(12, 30), beta=(0.07, 0.14)) + grid(steps=(30,), beta=(0.14,), fineness=(4.0,)),
     ),
     "iG-VAE, rectified": (
         rectified(IterativeGaussianVAE),
-        grid(steps=STEPS, beta=(0.02, 0.1, 0.5)),
+        grid(steps=(12, 30), beta=(0.02, 0.1)),
     ),
-    "iG-VAE": (IterativeGaussianVAE, grid(steps=STEPS, beta=(0.1, 0.5))),
-    "LCA": (SparseCoding, grid(penalty=(0.35, 0.5, 0.7, 1.0))),
-    "PC": (PredictiveCoding, grid(prior_precision=(0.02, 0.1, 0.5))),
-    "iPC": (PredictiveCoding, grid(incremental=(True,), prior_precision=(0.02, 0.1, 0.5))),
-    "P-VAE": (PoissonVAE, grid(beta=(0.01, 0.03, 0.1))),
-    "G-VAE, rectified": (rectified(GaussianVAE), grid(beta=(0.01, 0.1))),
+    "iG-VAE": (IterativeGaussianVAE, grid(steps=(12, 30), beta=(0.1,))),
+    "LCA": (SparseCoding, grid(penalty=(0.4, 0.6, 0.9))),
+    "PC": (PredictiveCoding, grid(prior_precision=(0.02, 0.2))),
+    "iPC": (PredictiveCoding, grid(incremental=(True,), prior_precision=(0.02, 0.2))),
+    "P-VAE": (PoissonVAE, grid(beta=(0.01, 0.05))),
     "G-VAE": (GaussianVAE, grid(beta=(0.01, 0.1))),
 }
+BETAS = (0.03, 0.1, 0.3)
 METABOLIC = {
-    "iP-VAE": (IterativePoissonVAE, grid(steps=(20,), beta=(0.02, 0.05, 0.1, 0.2, 0.4))),
+    "iP-VAE": (IterativePoissonVAE, grid(steps=(20,), beta=BETAS)),
     "iG-VAE, rectified": (
         rectified(IterativeGaussianVAE),
-        grid(steps=(20,), beta=(0.02, 0.05, 0.1, 0.2, 0.4)),
+        grid(steps=(20,), beta=BETAS),
     ),
 }
 
