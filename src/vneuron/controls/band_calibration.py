@@ -12,11 +12,13 @@ from ..core import (
     Duration,
     Info,
     LocalTerm,
+    Span,
     UnitStatistics,
     check_duration,
 )
 from .energy_band import EnergyBand
 
+EVERY = Span(64, 0.1)
 MEMORY = 0.7
 DOWN = 1.10
 UP = 1.02
@@ -27,11 +29,12 @@ GAP = 1.05
 class BandCalibration(AbstractControl):
     """Moves the bounds of a layer's `EnergyBand` by two common factors, towards the units.
 
-    Every 64 steps the factor of the lower bounds follows the 20% quantile of e_j / lo_j, that of
-    the upper ones the 90% quantile of e_j / hi_j: a running mean in log space (.7), falling by at
-    most 1.10 and rising by at most 1.02 each time. Attach it after the band. It chases µ² (scales
-    from 1 to 3 over a run of the papers), so "inside" means less and less: the band, and
-    `vneuron.health`, report against the original bounds too.
+    Every 64 steps, or tenth of a run if that is shorter, the factor of the lower bounds follows
+    the 20% quantile of e_j / lo_j, that of the upper ones the 90% quantile of e_j / hi_j: a
+    running mean in log space (.7), falling by at most 1.10 and rising by at most 1.02 each time.
+    Attach it after the band. It chases µ² (scales from 1 to 3 over a run of the papers), so
+    "inside" means less and less: the band, and `vneuron.health`, report against the original
+    bounds too.
 
     Args:
         units: number of units.
@@ -63,7 +66,7 @@ class BandCalibration(AbstractControl):
     def __init__(
         self,
         units: int,
-        every: Duration = 64,
+        every: Duration = EVERY,
         quantile_low: float = 0.2,
         quantile_high: float = 0.9,
     ) -> None:

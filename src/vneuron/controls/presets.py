@@ -44,8 +44,8 @@ def attach_preset(
     The papers' values are for a loss per step of the horizon. For a likelihood summed over H
     steps, pass steps=H: β (1e-3, kept in [1e-6, 1e-2]) and the band's weight (2) are multiplied
     by it. Warm-up and ramp are the papers' (128 and 96 steps), but at most a tenth of the run
-    each, and projection acts every 64 steps or a tenth of the run, so that short runs are
-    controlled too.
+    each, and projection and calibration act every 64 steps or a tenth of the run, so that short
+    runs are controlled too.
 
     Args:
         unit: a layer without controls.
