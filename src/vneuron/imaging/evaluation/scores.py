@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .estimator import AbstractImageModel
+from ..estimator import AbstractImageModel
 
 if TYPE_CHECKING:
     import pandas as pd
