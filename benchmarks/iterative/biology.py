@@ -63,15 +63,19 @@ def responses(model: IterativePoissonVAE, side: int, steps: int) -> dict[str, fl
         risen = contrast_response(circuit, preferred, neurons, CONTRASTS, steps)
         answering = risen[:, -2] > 0.1  # a rate of a tenth of a spike at contrast 1
         found[f"{lateral}: rate at contrast 1"] = float(np.median(risen[:, -2]))
-        # Between .5 and 1: higher up the network without feedback has long hit its ceiling.
-        slopes = log_slope(CONTRASTS[:-1], np.maximum(risen[answering, :-1], 1e-9))
-        found[f"{lateral}: slope at .5 to 1"] = float(np.median(slopes))
-        if lateral != "none":
-            top = log_slope(CONTRASTS, np.maximum(risen[answering], 1e-9))
-            found[f"{lateral}: slope at 1 to 2"] = float(np.median(top))
-            halves = [naka_rushton(CONTRASTS, row).half for row in risen[answering][:40]]
-            within = np.array(halves) < CONTRASTS[-1]
-            found[f"{lateral}: share with c50 within contrasts"] = float(within.mean())
+        faint = log_slope(CONTRASTS[:2], np.maximum(risen[:, :2], 1e-9))
+        found[f"{lateral}: slope at .0625 to .125"] = float(np.median(faint))
+        if lateral == "none":  # all else would be said of the ceiling
+            continue
+        for number in (-3, -2):
+            pair = CONTRASTS[number : number + 2 or None]
+            top = log_slope(
+                pair, np.maximum(risen[answering][:, number : number + 2 or None], 1e-9)
+            )
+            found[f"{lateral}: slope at {pair[0]:g} to {pair[1]:g}"] = float(np.median(top))
+        halves = [naka_rushton(CONTRASTS, row).half for row in risen[answering][:40]]
+        within = np.array(halves) < CONTRASTS[-1]
+        found[f"{lateral}: share with c50 within contrasts"] = float(within.mean())
         masked = mask_suppression(circuit, preferred, across, neurons, TEST_CONTRAST, MASKS, steps)
         for contrast, values in zip(MASKS, masked[answering].T, strict=True):
             found[f"{lateral}: suppression, mask {contrast}"] = float(np.median(values))
