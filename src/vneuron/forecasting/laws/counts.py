@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,7 +84,8 @@ class CountTrajectory(AbstractTrajectory):
         if self.copula is None:
             return nats
         generator = torch.Generator().manual_seed(0)
-        ties = [self.tie_nll(target, observed, generator) for _ in range(JITTERS)]
+        box = self._box(target, observed)
+        ties = [self._tie(self._place(box, generator), observed) for _ in range(JITTERS)]
         return nats + math.log(JITTERS) - torch.logsumexp(-torch.stack(ties), dim=0)
 
     def tie_nll(
@@ -95,13 +95,8 @@ class CountTrajectory(AbstractTrajectory):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """−ln c(v) at one draw of v, [batch] nats; gradients reach the copula alone."""
-        if self.copula is None:
-            return self.rate.new_zeros(len(self))
-        w = self.scores(target, observed, generator)
-        own = self.copula.marginal_nll(w, observed).sum(-1)
-        return self.copula.joint_nll(w, observed) - own
+        return self._tie(self.scores(target, observed, generator), observed)
 
-    @torch.no_grad()
     def scores(
         self,
         target: Tensor,
@@ -109,12 +104,28 @@ class CountTrajectory(AbstractTrajectory):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """W = Φ⁻¹(v) with v drawn between F(y − 1) and F(y), [batch, H]: normal if F holds."""
+        return self._place(self._box(target, observed), generator)
+
+    @torch.no_grad()
+    def _box(self, target: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
+        """F(y − 1) and F(y), [batch, H] each; no gradient."""
         law, y = self.steps(), as_float64(_known(target, observed).double())
-        above, below = law.cdf(y), law.cdf(y - 1.0)
-        place = as_float64(torch.rand(y.shape, generator=generator, dtype=torch.float64))
-        v = np.clip(below + place * (above - below), _EDGE, 1.0 - _EDGE)
-        w: Tensor = torch.special.ndtri(torch.from_numpy(v)).to(self.rate)
+        return torch.from_numpy(law.cdf(y - 1.0)), torch.from_numpy(law.cdf(y))
+
+    def _place(self, box: tuple[Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
+        """Normal scores of a uniform draw between the two."""
+        below, above = box
+        place = torch.rand(below.shape, generator=generator, dtype=below.dtype)
+        v = (below + place * (above - below)).clamp(_EDGE, 1.0 - _EDGE)
+        w: Tensor = torch.special.ndtri(v).to(self.rate)
         return w
+
+    def _tie(self, w: Tensor, observed: Tensor | None) -> Tensor:
+        """−ln c at normal scores, [batch] nats."""
+        if self.copula is None:
+            return self.rate.new_zeros(len(self))
+        own = self.copula.marginal_nll(w, observed).sum(-1)
+        return self.copula.joint_nll(w, observed) - own
 
     def steps(self) -> CountLaw:
         """The law of each step, [batch, H]."""
