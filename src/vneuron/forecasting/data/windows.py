@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from .errors import DataError
-from .frame import Panel
-from .rows import Ints, name_some
-from .scaling import Scaling
+from .flat import FlatSeries, flatten
+from .rows import Ints
 from .split import RowRange, check_window
 
 __all__ = [
@@ -60,57 +59,6 @@ class WindowBatch(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class FlatSeries:
-    """All series, scaled, end to end in one tensor that every set of windows shares.
-
-    Attributes:
-        values: [rows] float32, scaled; a missing value holds the last known one before it (0,
-            the training mean, where there is none), so that contexts stay in range.
-        observed: [rows] bool, None where nothing is missing.
-        offsets: [series + 1].
-        ids: one text per series.
-    """
-
-    values: Tensor
-    observed: Tensor | None
-    offsets: Ints
-    ids: tuple[str, ...]
-
-    def to(self, device: torch.device | str) -> FlatSeries:
-        """The same on another device."""
-        observed = None if self.observed is None else self.observed.to(device)
-        return replace(self, values=self.values.to(device), observed=observed)
-
-
-def flatten(panel: Panel, scaling: Scaling) -> FlatSeries:
-    """Scales a panel into one float32 tensor.
-
-    Args:
-        panel: the series.
-        scaling: of the same series in the same order (``Scaling.aligned`` gives it).
-
-    Raises:
-        ValueError: the scaling is of other series.
-    """
-    if scaling.ids != panel.ids:
-        raise ValueError(
-            f"the scaling holds series {name_some(scaling.ids)}, the panel {name_some(panel.ids)}: "
-            "use scaling.aligned(panel)"
-        )
-    scaled = scaling.apply(panel.values, panel.series)
-    observed: Tensor | None = None
-    if panel.has_missing:
-        observed = torch.from_numpy(panel.observed.copy())
-        at = np.where(panel.observed, np.arange(len(scaled)), -1)
-        last = np.maximum.accumulate(at)
-        known = last >= panel.offsets[:-1][panel.series]
-        scaled = np.where(known, scaled[np.maximum(last, 0)], 0.0)
-    return FlatSeries(
-        torch.from_numpy(scaled.astype(np.float32)), observed, panel.offsets, panel.ids
-    )
-
-
-@dataclass(frozen=True, eq=False)
 class Windows:
     """Windows over a flat tensor; each is only its start.
 
@@ -144,6 +92,8 @@ class Windows:
 
         Example:
             >>> import pandas as pd
+            >>> from vneuron.forecasting.data.frame import Panel
+            >>> from vneuron.forecasting.data.scaling import Scaling
             >>> frame = pd.DataFrame({"unique_id": "a", "ds": range(6), "y": range(6)})
             >>> panel = Panel.from_frame(frame)
             >>> unscaled = Scaling(panel.ids, np.zeros(1), np.ones(1))

@@ -1,0 +1,205 @@
+"""CPU-seconds until EVE scores as well as the published EVE ever does, against that one's own.
+
+    git clone https://github.com/YvesRuffenach/EVE ~/EVE
+    python benchmarks/speed/time_to_quality.py ~/EVE ETTh1.csv [--epochs 6]
+
+ETTh1, L = 336, H = 96, training rows 8,640, validation and test 2,880 each, scaled by training
+rows, every window of every channel. The reference is the notebook's own code, read from the
+checkout when this runs: its model, its controls (homeostasis), its training loop and its settings,
+with the data above and with the number of epochs given here. Its time is that of training alone up
+to the end of the epoch with its best *test* CRPS; what it spends on scores is left out, which
+favours it. EVE is trained afresh with more and more steps (one cosine each) until its test CRPS is
+at least as good; its time is that of preparing the data, training and validation together.
+One thread; imports are left out on both sides. Skipped where there is no checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from measure import verdict
+
+import vneuron as vn
+from vneuron.forecasting.contenders import build_task
+from vneuron.forecasting.data.frame import Panel
+from vneuron.forecasting.data.windows import Windows, windows_between
+from vneuron.forecasting.material import Material, prepare
+from vneuron.forecasting.memory import Memory
+from vneuron.forecasting.model import FittedModel
+from vneuron.training.config import TrainingConfig
+from vneuron.training.loop import Trainer
+
+INPUT, HORIZON, SHIFT = 336, 96, 4
+TRAIN, HELD_OUT = 8640, 2880
+STEPS = (10, 20, 40, 80, 160, 320, 640)
+
+
+def read(data: Path) -> Panel:
+    """The file's columns as series, in its own units."""
+    wide = pd.read_csv(data, parse_dates=["date"]).iloc[: TRAIN + 2 * HELD_OUT]
+    long = wide.melt(id_vars="date", var_name="unique_id", value_name="y")
+    return Panel.from_frame(long.rename(columns={"date": "ds"}))
+
+
+class Triples(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
+    """Context, the context `SHIFT` rows before, and target, as the notebook's loaders give them."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.rows, self.starts = windows.flat.values, windows.starts.tolist()  # noqa: PD011
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        start = self.starts[index]
+        middle = start + INPUT
+        return (
+            self.rows[None, start:middle],
+            self.rows[None, start - SHIFT : middle - SHIFT],
+            self.rows[None, middle : middle + HORIZON],
+        )
+
+
+def notebook(checkout: Path) -> dict[str, Any]:
+    """The names that the notebook's defining cells define."""
+    cells = json.loads((checkout / "ecl-1.ipynb").read_text())["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    module = types.ModuleType("notebook")
+    sys.modules["notebook"] = module  # its dataclasses look themselves up
+    names = vars(module)
+    for source in sources:
+        if _defines(source):
+            exec(compile(_definitions(source), "ecl-1.ipynb", "exec"), names)  # noqa: S102
+    return names
+
+
+def _defines(source: str) -> bool:
+    wanted = ("class ModelNeuronVAETS", "def run_trial", "def gaussian_nll", "def make_mu2_band")
+    others = ("class PerUnitBetaController", "class PerNeuronVAERegulator", "def ar_penalty")
+    more = ("def set_seed", "class Cfg", "def trial_is_valid", "def project_mu2_band", "device =")
+    return any(text in source for text in (*wanted, *others, *more))
+
+
+def _definitions(source: str) -> str:
+    """Imports, functions, classes and plain constants; nothing that runs a model or reads data."""
+    import ast
+
+    lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
+    tree = ast.parse("\n".join(lines))
+    kept: list[ast.stmt] = []
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef) or (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id in ("device", "cfg", "_Z_CACHE")
+        ):
+            kept.append(node)
+    tree.body = kept
+    return ast.unparse(tree)
+
+
+def reference(checkout: Path, material: Material, epochs: int, seed: int) -> tuple[float, float]:
+    """Its best test CRPS, and CPU-seconds of training until the end of that epoch."""
+    names = notebook(checkout)
+    parts = {
+        "train": material.train,
+        "val": material.validation,
+        "test": test_windows(material),
+    }
+    # a window needs SHIFT rows before it
+    first = torch.from_numpy(material.flat.offsets[:-1].copy())
+    for name, part in parts.items():
+        parts[name] = part.take((part.starts >= first[part.series] + SHIFT).nonzero()[:, 0])
+    cfg = names["replace"](names["cfg"], epochs=epochs)
+    loaders = [
+        torch.utils.data.DataLoader(
+            Triples(part), batch_size=256, shuffle=name == "train", drop_last=name == "train"
+        )
+        for name, part in parts.items()
+    ]
+    scoring, own = names["_eval_epoch"], [0.0]
+    ends: list[float] = []
+    began = time.process_time()
+
+    def timed(*given: Any, **options: Any) -> Any:
+        start = time.process_time()
+        ends.append(start - began - own[0])
+        found = scoring(*given, **options)
+        own[0] += time.process_time() - start
+        return found
+
+    names |= {"_eval_epoch": timed, "beta_info": None}
+    history = names["run_trial"](cfg, seed, *loaders, prune=False)["history"]
+    scores = [row["test_crps"] for row in history]
+    for epoch, score in enumerate(scores):
+        print(f"reference, epoch {epoch + 1}: CRPS {score:.4f} at {ends[2 * epoch]:.1f} CPU-s")
+    best = int(np.argmin(scores))
+    print(f"reference: {own[0]:.1f} CPU-s more for its scores of all epochs")
+    return scores[best], ends[2 * best]
+
+
+def test_windows(material: Material) -> Windows:
+    return windows_between(material.flat, material.split.test, INPUT, HORIZON)
+
+
+def ours(panel: Panel, steps: int, seed: int) -> tuple[float, float]:
+    """Test CRPS after so many steps, and CPU-seconds of data, training and validation."""
+    config = vn.EVEForecaster(HORIZON, INPUT, seed=seed, device="cpu", quiet=True).config
+    began = time.process_time()
+    material = prepare(panel, config, train_size=TRAIN, val_size=HELD_OUT, test_size=HELD_OUT)
+    model = FittedModel.untrained("EVE", config, Memory.of(material, config))
+    training = TrainingConfig(
+        epochs=1,
+        min_steps_per_epoch=1,
+        max_steps_per_epoch=steps,
+        seed=seed,
+        device="cpu",
+        quiet=True,
+    )
+    Trainer(training).fit(build_task(model.network, material.train, material.validation))
+    spent = time.process_time() - began
+    total, count = 0.0, 0
+    for batch in test_windows(material).batches(2048):
+        scores = model.forecast(batch).steps().crps(batch.target.double().numpy())
+        total, count = total + float(scores.sum()), count + scores.size
+    return total / count, spent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkout", type=Path, help="of YvesRuffenach/EVE")
+    parser.add_argument("data", type=Path, help="ETTh1.csv")
+    parser.add_argument("--epochs", type=int, default=6, help="of the reference; its own are 24")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if not (options.checkout / "ecl-1.ipynb").is_file():
+        print(f"skipped: {options.checkout} is no checkout of YvesRuffenach/EVE")
+        return
+    torch.set_num_threads(1)
+    panel = read(options.data)
+    config = vn.EVEForecaster(HORIZON, INPUT, device="cpu").config
+    sizes = {"train_size": TRAIN, "val_size": HELD_OUT, "test_size": HELD_OUT}
+    ours(panel, 1, 0)  # first imports
+    material = prepare(panel, config, **sizes)
+    target, theirs = reference(options.checkout, material, options.epochs, options.seed)
+    print(f"reference: best test CRPS {target:.4f} after {theirs:.1f} CPU-s of training")
+    for steps in STEPS:
+        score, spent = ours(panel, steps, options.seed)
+        print(f"EVE, {steps} steps: CRPS {score:.4f} after {spent:.2f} CPU-s", flush=True)
+        if score <= target:
+            print(verdict("CPU-seconds to that quality, EVE / reference", spent / theirs, 1 / 20))
+            return
+    print("MISSED EVE did not reach that score within the steps tried")
+
+
+if __name__ == "__main__":
+    main()
