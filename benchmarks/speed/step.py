@@ -57,10 +57,10 @@ def windows(count: int, input_size: int = INPUT, horizon: int = HORIZON) -> Wind
     return Windows(flat, starts, torch.zeros_like(starts), input_size, horizon)
 
 
-def step_of(
+def stepper_of(
     kind: str, batch: int, units: int, *, compile: bool = False, bf16: bool = False
-) -> Work:
-    """The trainer's step, as a call without arguments."""
+) -> tuple[Stepper, TrajectoryTask]:
+    """The trainer's step, and the task that it trains."""
     torch.manual_seed(0)
     config = TrainingConfig(
         batch_size=batch,
@@ -73,9 +73,12 @@ def step_of(
     if kind == "twin":
         layer = vn.DeterministicUnits(HIDDEN, units)
     else:
-        scale = "per_unit" if kind == "static" else "input"
         layer = vn.GaussianUnits(
-            HIDDEN, units, scale=scale, prior=vn.LearnedNormal(units), beta=0.1
+            HIDDEN,
+            units,
+            scale="per_unit" if kind == "static" else "input",
+            prior=vn.LearnedNormal(units),
+            beta=0.1,
         )
         vn.attach_preset(layer, "adaptive", steps=HORIZON)
     network = TrajectoryNetwork(INPUT, HORIZON, units=layer, hidden=HIDDEN)
@@ -85,7 +88,13 @@ def step_of(
         task.module = MarginalObjective(network)
     fabric = build_fabric(config)
     task.module.train()
-    step = Stepper(fabric, config, task, build_optimizer(task, config), total=100_000)
+    optimizer = build_optimizer(task, config)
+    return Stepper(fabric, config, task, optimizer, total=100_000), task
+
+
+def step_of(kind: str, batch: int, units: int, **options: bool) -> Work:
+    """The trainer's step, as a call without arguments."""
+    step, _ = stepper_of(kind, batch, units, **options)
     meter, order = Meter(), torch.randperm(WINDOWS)
     done = 0
 
