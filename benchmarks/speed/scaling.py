@@ -20,6 +20,7 @@ import torch
 from measure import Work, paired
 
 import vneuron as vn
+from vneuron.forecasting.frames import MOST_DRAWN
 from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 from vneuron.forecasting.networks.network import TrajectoryNetwork
 from vneuron.forecasting.task import TrajectoryObjective
@@ -89,16 +90,26 @@ def forecasting(series: int) -> Work:
 
 
 def sampling(draws: int) -> Work:
-    """Joint paths of 20 windows."""
+    """Joint paths of 20 windows, so many windows at a time as the forecaster takes."""
     torch.manual_seed(0)
-    path = TrajectoryDistribution(
-        torch.randn(20, 96),
-        torch.rand(20, 96) + 0.1,
-        torch.tensor(5.0),
-        torch.randn(96, 32),
-        torch.rand(20, 32),
-    )
-    return lambda: path.sample(draws)
+    at_once = max(1, MOST_DRAWN // (draws * 96))
+    loading, df = torch.randn(96, 32), torch.tensor(5.0)
+    parts = [
+        TrajectoryDistribution(
+            torch.randn(len(part), 96),
+            torch.rand(len(part), 96) + 0.1,
+            df,
+            loading,
+            torch.rand(len(part), 32),
+        )
+        for part in torch.arange(20).split(at_once)
+    ]
+
+    def work() -> None:
+        for part in parts:
+            part.sample(draws)
+
+    return work
 
 
 CURVES = (
@@ -156,12 +167,16 @@ def draw(curves: list[tuple[Curve, list[float], float, float]], out: Path) -> No
     figure.update_yaxes(type="log")
     figure.update_yaxes(title="CPU ms", col=1)
     figure.update_layout(
-        template="plotly_white", width=1200, height=520, legend={"orientation": "h", "y": -0.2}
+        template="plotly_white",
+        width=1200,
+        height=520,
+        legend={"orientation": "h", "y": -0.2},
+        margin={"t": 20},
     )
     figure.write_html(out, include_plotlyjs=True)
     print(f"written: {out}")
     try:
-        figure.write_image(out.with_suffix(".png"), scale=2)
+        figure.write_image(out.with_suffix(".png"), scale=1)
         print(f"written: {out.with_suffix('.png')}")
     except (ValueError, RuntimeError, OSError) as error:
         print(f"no PNG: {str(error).splitlines()[0]}")

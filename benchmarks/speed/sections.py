@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from itertools import pairwise
 
 import torch
 from step import WINDOWS, stepper_of
@@ -49,7 +50,7 @@ def sections(kind: str, batch: int, units: int, steps: int) -> dict[str, float]:
         clock.append(time.process_time())
         meter.add(loss, nll, logs)
         clock.append(time.process_time())
-        times.append([b - a for a, b in zip(clock, clock[1:], strict=False)])
+        times.append([b - a for a, b in pairwise(clock)])
     return {
         name: 1e6 * statistics.quantiles(column, n=4)[0]
         for name, column in zip(PARTS, zip(*times, strict=True), strict=True)
