@@ -19,7 +19,7 @@ from .model import PREDICTION_BATCH, FittedModel, RawForecast
 NAME = "EVE"
 MOST_DRAWN = 2_000_000
 """Values of sample paths made at once: 16 MB, and a few times that on the way. With five times as
-many a value costs twice as much, most of it in fetching fresh pages of memory."""
+many a value costs half as much again, in fetching fresh pages of memory."""
 
 Columns = Mapping[str, npt.NDArray[Any]]
 

@@ -65,7 +65,8 @@ class Scaling:
         sd = np.sqrt(np.bincount(series, weights=deviation**2, minlength=count) / known)
         starts = np.concatenate([[0], np.cumsum(known)[:-1]])
         lowest, highest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-        constant = lowest == highest
+        # a spread whose square is no number any more is none
+        constant = (lowest == highest) | (sd == 0.0)
         mean = np.where(constant, lowest, mean)
         names = [panel.ids[int(position)] for position in np.flatnonzero(constant)]
         notes = (f"constant in the training rows: {name_some(names)}",) if names else ()
