@@ -179,5 +179,5 @@ def test_stamps_that_are_no_steps_are_refused(fitted, ahead, frame):
 def test_the_reference_network_says_so(make_waves, tiny):
     options = tiny | {"network": "reference", "units": 8, "epochs": 1}
     f = EVEForecaster(**options).fit(make_waves(series=1), test_size=48)
-    with pytest.raises(ValueError, match="needs network='trajectory'.*'reference'"):
+    with pytest.raises(ValueError, match="one multivariate t.*Mixture.*network 'reference'"):
         f.condition(total=1.0)

@@ -57,8 +57,8 @@ class AbstractForecaster(ABC):
                 on from the last row of the fit.
             level: central intervals, in per cent.
             uncertainty: add EVE-noise-sd and EVE-unit-sd (standard deviations whose squares add
-                up to the step's variance) and EVE-novelty (nats; its mean over training windows
-                is the units' total rate).
+                up to the step's variance) and EVE-novelty (nats: how unlike training's a
+                window is, to the units and by its own looks; about 8 is usual).
 
         Returns:
             Frame of the kind of `df`: unique_id, ds, EVE (the mean), EVE-median, EVE-lo-80, ...
@@ -150,7 +150,8 @@ class AbstractForecaster(ABC):
         Raises:
             DataError: what is given does not fit the forecast, or contradicts itself.
             ValueError: a sum that is known already; bounds of a probability below 1e-12; a
-                weight out of range; or the network is not "trajectory".
+                weight out of range; or a forecast that is no multivariate t (the reference
+                network's, and those of counts).
         """
         start = ConditionalForecast.of(self.model, self._context(df), scale_weight, seed)
         return start.condition(observed, total, bounds, linear)

@@ -66,8 +66,10 @@ class ConditionalForecast:
         for forecast in model.raw_forecasts(windows, scaling, size, novelty=True):
             if not isinstance(forecast.path, TrajectoryDistribution):
                 raise ValueError(
-                    f"condition needs network='trajectory', this forecaster has "
-                    f"{model.config.network!r}: fit one with it"
+                    f"condition needs a forecast that is one multivariate t, this one is a "
+                    f"{type(forecast.path).__name__} (network {model.config.network!r}, likelihood "
+                    f"{model.config.likelihood!r}): fit with network='trajectory' and likelihood "
+                    "'student' or 'gaussian'"
                 )
             path = ConditionedTrajectory.of(forecast.path, scale_weight)
             found.append(forecast._replace(path=path))

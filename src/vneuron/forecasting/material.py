@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from .data.scaling import Scaling
 from .data.split import RowRange, Size, Split
 from .data.windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
 from .encoder_choice import choose_encoder
+from .familiarity import MOST_WINDOWS, Familiarity
 from .networks.features import Encoder
 from .networks.normalisation import Location, choose_location
 from .season import find_season
@@ -56,6 +58,12 @@ class Material:
     def mask_inputs(self) -> bool:
         """Whether a network has to be told which values are missing."""
         return self.flat.observed is not None
+
+    @cached_property
+    def familiarity(self) -> Familiarity | None:
+        """What training windows look like; None where they are too short to describe."""
+        some = evenly_spaced(len(self.train), MOST_WINDOWS).to(self.train.starts.device)
+        return Familiarity.fit(self.train.gather(some).context.double().cpu().numpy())
 
 
 def prepare(

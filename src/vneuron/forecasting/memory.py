@@ -14,9 +14,11 @@ from .data.frame import Panel
 from .data.rows import Ints
 from .data.scaling import Scaling
 from .data.split import RowRange
+from .familiarity import Familiarity
 from .material import Material, rows_in_span
 from .networks.normalisation import Location
 
+FAMILIARITY = "familiarity.parquet"
 NEVER = np.iinfo(np.int64).max
 
 
@@ -32,6 +34,7 @@ class Memory:
         location: what windows are centred on.
         mask_inputs: whether the network is told which values are missing.
         notes: what was done to the data at the fit.
+        familiarity: what training windows look like; None where they are too short.
     """
 
     context: Panel
@@ -41,6 +44,7 @@ class Memory:
     location: Location
     mask_inputs: bool
     notes: tuple[str, ...] = ()
+    familiarity: Familiarity | None = None
 
     @classmethod
     def of(cls, material: Material, config: ForecasterConfig) -> Memory:
@@ -59,6 +63,7 @@ class Memory:
             location=material.location,
             mask_inputs=material.mask_inputs,
             notes=material.notes,
+            familiarity=material.familiarity,
         )
 
     def rows_to_score(self, panel: Panel) -> RowRange:
@@ -70,7 +75,7 @@ class Memory:
         return rows_in_span(panel, first, last)
 
     def write(self, run: RunFolder) -> None:
-        """`series.parquet` (one row per series) and `context.parquet` (the last rows)."""
+        """`series.parquet` (a row per series), `context.parquet` (the last rows), familiarity."""
         series = {
             "id": list(self.scaling.ids),
             "mean": self.scaling.mean,
@@ -79,6 +84,8 @@ class Memory:
             "test_to": self.test_to,
         }
         run.write_parquet("series.parquet", pd.DataFrame(series))
+        if self.familiarity is not None:
+            run.write_parquet(FAMILIARITY, self.familiarity.as_table())
         context = self.context.to_frame()
         run.write_parquet(
             "context.parquet", context.to_pandas() if self.context.backend == "polars" else context
@@ -111,6 +118,9 @@ class Memory:
             Panel.from_frame(native, freq=known["freq"], missing="mask"), values=values
         )
         series = run.read_parquet("series.parquet")
+        familiarity = None
+        if run.exists(FAMILIARITY):
+            familiarity = Familiarity.of_table(run.read_parquet(FAMILIARITY))
         return cls(
             context=context,
             scaling=Scaling(
@@ -121,4 +131,5 @@ class Memory:
             location=known["location"],
             mask_inputs=known["mask_inputs"],
             notes=tuple(known["notes"]),
+            familiarity=familiarity,
         )

@@ -173,4 +173,8 @@ class FittedModel:
             latent = self.network.read(*self._inputs(batch)).latent
         if self.network.units is None or latent is None or not self.network.units.variational:
             return None
-        return novelty(self.network.units, latent)
+        found = novelty(self.network.units, latent).double().cpu()
+        known = self.memory.familiarity
+        if known is not None:
+            found = found + torch.from_numpy(known.nats(batch.context.double().cpu().numpy()))
+        return found

@@ -26,6 +26,7 @@ _ARTEFACTS = (
     "config.json",
     "series.parquet",
     "context.parquet",
+    "familiarity.parquet",
     "events.jsonl",
     "vitals.parquet",
     "metrics.json",
@@ -49,7 +50,7 @@ class RunFolder:
 
         config.json · series.parquet · context.parquet · events.jsonl · vitals.parquet
         metrics.json · forecasts.parquet · report.html · checksums.json
-        codes.npz · portrait.npz (of image models)
+        familiarity.parquet (of forecasters) · codes.npz · portrait.npz (of image models)
         checkpoints/*.safetensors (+ a readable .json each)
 
     Each file but the event log is replaced as a whole (:func:`.atomic.write_atomic`).

@@ -1,0 +1,174 @@
+"""Does the forecaster know what it has not seen? AUROC of novelty scores on injected faults.
+
+Test windows against the same windows with a fault, and against windows of other data. Scores:
+
+- novelty: EVE-novelty, the units' nats and the familiarity of the context's looks together;
+- units: the units' nats alone, KL of their posteriors from the aggregate of training;
+- familiarity: the looks alone;
+- variance: mean log standard deviation of EVE's forecast, in training deviations;
+- ensemble: mean log spread between the mean paths of five deterministic twins;
+- features: Mahalanobis distance of EVE's features (shrunk covariance of training windows);
+- pca: reconstruction error of normalised windows by 16 principal components.
+
+Settings of the familiarity score were chosen on validation windows with faults of other seeds.
+
+    python benchmarks/forecasting/novelty.py ETTh1.csv --train-size 8640 --val-size 2880 \
+        --test-size 2880 --other exchange_rate.csv weather.csv
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from faults import FAULTS
+from trained import name_of, parser, trained
+
+from vneuron.forecasting.data.scaling import Scaling
+from vneuron.forecasting.data.tables import read_table
+from vneuron.forecasting.data.windows import evenly_spaced, flatten
+from vneuron.forecasting.familiarity import Familiarity
+from vneuron.forecasting.fitting import train
+from vneuron.forecasting.networks.normalisation import window_scale
+from vneuron.forecasting.novelty import novelty
+
+SCORES = ("novelty", "units", "familiarity", "variance", "ensemble", "features", "pca")
+SEEN, COMPONENTS = 8192, 16
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--other", nargs="*", default=[], help="files with windows of other data")
+    options.add_argument("--windows", type=int, default=1000)
+    options.add_argument("--extra-twins", type=int, nargs="*", default=[3, 4])
+    arguments = options.parse_args()
+    twins = ensemble(arguments)
+    rows = []
+    for seed in arguments.seeds:
+        field, _, material = trained(arguments, seed)
+        judge = Judge(field.eve.network, twins, contexts(material.train, SEEN))
+        random = np.random.default_rng(seed)
+        test = contexts(material_test(material, arguments), arguments.windows)
+        usual = judge(test)
+        cases = {name: fault(test, random) for name, fault in FAULTS.items()}
+        for path in arguments.other:
+            cases[path.split("/")[-1].split(".")[0]] = other_contexts(path, test.shape, random)
+        for case, faulty in cases.items():
+            found = judge(faulty)
+            row = {score: auroc(usual[score], found[score]) for score in SCORES}
+            rows.append({"seed": seed, "case": case, **row})
+    frame = pd.DataFrame(rows)
+    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}"
+    frame.to_parquet(folder / "novelty.parquet", index=False)
+    table = frame.drop(columns="seed").groupby("case", sort=False)
+    mean, sd = table.mean(), table.std()
+    faults = frame[frame["case"].isin(FAULTS)].drop(columns="case").groupby("seed").mean()
+    mean.loc["mean of faults"], sd.loc["mean of faults"] = faults.mean(), faults.std()
+    print(f"{name_of(arguments)}: AUROC, mean (sd) over {len(arguments.seeds)} seeds, ", end="")
+    print(f"{arguments.windows} test windows; usual novelty {np.median(usual['novelty']):.1f}")
+    print((mean.map("{:.3f}".format) + sd.map(" ({:.3f})".format)).to_string())
+
+
+def contexts(windows, count: int) -> np.ndarray:
+    chosen = evenly_spaced(len(windows), count)
+    return windows.gather(chosen).context.double().numpy()
+
+
+def material_test(material, arguments):
+    from vneuron.forecasting.data.windows import windows_between
+
+    sizes = arguments.input_size, arguments.horizon
+    return windows_between(material.flat, material.split.test, *sizes)
+
+
+def other_contexts(path: str, shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
+    """Contexts of another data set, scaled by its own rows."""
+    panel = read_table(path, missing="interpolate", duplicates="first").panel
+    scaled = flatten(panel, Scaling.fit(panel, panel.lengths))
+    flat = scaled.values.double().numpy()  # noqa: PD011 (a tensor, not a frame)
+    series = random.integers(len(panel), size=shape[0])
+    room = panel.lengths[series] - shape[1]
+    start = panel.offsets[series] + (random.random(shape[0]) * room).astype(int)
+    return flat[start[:, None] + np.arange(shape[1])]
+
+
+def ensemble(arguments) -> list:
+    """Five deterministic twins: those of the seeds, and further ones trained here and kept."""
+    found = []
+    for seed in arguments.seeds:
+        field, _, material = trained(arguments, seed)
+        found.append(field.models["twin"].network)
+    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}"
+    for seed in arguments.extra_twins:
+        path = folder / f"twin-{seed}.pt"
+        _, config = field.eve, field.eve.config
+        config = type(config)(**{**config.as_dict(), "seed": seed})
+        if path.exists():
+            from vneuron.forecasting.model import FittedModel
+
+            model = FittedModel.untrained("twin", config, field.eve.memory)
+            model.network.load_state_dict(torch.load(path, weights_only=True))
+        else:
+            model, _ = train("twin", material, config, quiet=True)
+            torch.save(model.network.state_dict(), path)
+        found.append(model.network.eval())
+    return found
+
+
+class Judge:
+    """All scores of contexts [windows, L]; higher is stranger."""
+
+    def __init__(self, network, twins: list, seen: np.ndarray) -> None:
+        self.network, self.twins = network, twins
+        self.familiarity = Familiarity.fit(seen)
+        features = self.features(seen)
+        self.centre = features.mean(0)
+        covariance = np.cov(features.T)
+        ridge = 1e-2 * np.trace(covariance) / len(covariance)
+        self.precision = np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
+        unit = normalised(seen)
+        self.mean = unit.mean(0)
+        _, vectors = np.linalg.eigh((unit - self.mean).T @ (unit - self.mean))
+        self.basis = vectors[:, ::-1][:, :COMPONENTS]
+
+    @torch.no_grad()
+    def __call__(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        context = torch.from_numpy(x).float()
+        reading = self.network.read(context)
+        path = self.network.distribution(reading)
+        units = novelty(self.network.units, reading.latent).double().numpy()
+        looks = self.familiarity.nats(context.double().numpy())
+        means = torch.stack([twin(context).point() for twin in self.twins])
+        off = self.features(x) - self.centre
+        gap = normalised(x) - self.mean
+        return {
+            "novelty": units + looks,
+            "units": units,
+            "familiarity": looks,
+            "variance": path.sd().log().mean(1).numpy(),
+            "ensemble": means.std(0).clamp_min(1e-9).log().mean(1).numpy(),
+            "features": np.einsum("bi,ij,bj->b", off, self.precision, off),
+            "pca": np.square(gap - gap @ self.basis @ self.basis.T).sum(1),
+        }
+
+    @torch.no_grad()
+    def features(self, x: np.ndarray) -> np.ndarray:
+        context = torch.from_numpy(x).float()
+        window = window_scale(context, None, self.network.location)
+        return self.network.features(window.apply(context)).double().numpy()
+
+
+def normalised(x: np.ndarray) -> np.ndarray:
+    return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-4)
+
+
+def auroc(usual: np.ndarray, strange: np.ndarray) -> float:
+    """Probability that a strange window scores higher than a usual one; ties count half."""
+    both = np.concatenate([usual, strange])
+    ranks = pd.Series(both).rank().to_numpy()[len(usual) :]
+    count = len(strange)
+    return float((ranks.sum() - count * (count + 1) / 2) / len(usual) / count)
+
+
+if __name__ == "__main__":
+    main()
