@@ -155,7 +155,7 @@ class Judge:
     def features(self, x: np.ndarray) -> np.ndarray:
         context = torch.from_numpy(x).float()
         window = window_scale(context, None, self.network.location)
-        return self.network.features(window.apply(context)).double().numpy()
+        return self.network.features(window.apply(context), len(context)).double().numpy()
 
 
 def normalised(x: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ def parser(description: str | None) -> ArgumentParser:
     found.add_argument("data")
     found.add_argument("--horizon", type=int, default=96)
     found.add_argument("--input-size", type=int, default=336)
+    found.add_argument("--encoder", choices=("linear", "mlp"), default="linear")
     found.add_argument("--train-size", type=int)
     found.add_argument("--val-size", type=int)
     found.add_argument("--test-size", type=int)
@@ -40,7 +41,9 @@ def name_of(arguments: Namespace) -> str:
 def trained(arguments: Namespace, seed: int) -> tuple[Field, Panel, Material]:
     """The models of one seed, with the data that they were trained on."""
     torch.set_num_threads(1)
-    config = ForecasterConfig(arguments.horizon, arguments.input_size, seed=seed, device="cpu")
+    config = ForecasterConfig(
+        arguments.horizon, arguments.input_size, seed=seed, device="cpu", encoder=arguments.encoder
+    )
     panel = read_table(arguments.data, missing="interpolate", duplicates="first").panel
     sizes = {name: getattr(arguments, name) for name in ("train_size", "val_size", "test_size")}
     material = prepare(panel, config, **sizes)
