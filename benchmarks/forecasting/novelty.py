@@ -109,7 +109,7 @@ def ensemble(arguments) -> list:
             model = FittedModel.untrained("twin", config, field.eve.memory)
             model.network.load_state_dict(torch.load(path, weights_only=True))
         else:
-            model, _ = train("twin", material, config, quiet=True)
+            model, _ = train("twin", replace(material, config=config), quiet=True)
             torch.save(model.network.state_dict(), path)
         found.append(model.network.eval())
     return found

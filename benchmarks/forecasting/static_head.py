@@ -48,7 +48,7 @@ def main() -> None:
         sizes = {"train_size": arguments.train_size, "val_size": arguments.val_size}
         material = prepare(panel, config, **sizes)
         for rate in arguments.rates:
-            found = compare(material, config, rate, arguments.fixed_scale)
+            found = compare(material, material.config, rate, arguments.fixed_scale)
             rows.append({"seed": seed, "rate of W": rate, **found})
             print(rows[-1], flush=True)
     frame = pd.DataFrame(rows).drop(columns="seed").groupby("rate of W").agg(["mean", "std"])

@@ -49,8 +49,8 @@ def trained(arguments: Namespace, seed: int) -> tuple[Field, Panel, Material]:
     material = prepare(panel, config, **sizes)
     folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}" / f"seed-{seed}"
     if not (folder / DONE).exists():
-        with open_run(folder, config, material, {"sizes": sizes}, resume=True) as run:
+        with open_run(folder, material, {"sizes": sizes}, resume=True) as run:
             assert run is not None
-            field = train_field(material, config, run, resume=True, quiet=True)
+            field = train_field(material, run, resume=True, quiet=True)
             run.write_json(DONE, {"train_cpu_seconds": field.seconds})
     return read_field(RunFolder.open(folder)), panel, material

@@ -109,7 +109,7 @@ def result(
     )
     sizes = {f"{p}_size": getattr(arguments, f"{p}_size") for p in ("train", "val", "test")}
     material = prepare(panel, config, **sizes)
-    model, outcome = train(setting.contender, material, config, quiet=True)
+    model, outcome = train(setting.contender, material, quiet=True)
     windows = model.windows_to_score(panel, arguments.step)
 
     scores = evaluate(model.forecast, windows, model.scaling(panel), seed=seed).scores

@@ -123,7 +123,8 @@ def run(
     """One fit: validation and test scores, what z carries, and the units' state at the end."""
     sizes = {f"{p}_size": getattr(arguments, f"{p}_size") for p in ("train", "val", "test")}
     material = prepare(panel, config, **sizes)
-    model, outcome = train(contender, material, config, quiet=True)
+    config = material.config
+    model, outcome = train(contender, material, quiet=True)
     found = scores(model, held_out(material, config, arguments.step), panel, "val_")
     test = model.windows_to_score(panel, arguments.step)
     if len(test):

@@ -107,7 +107,7 @@ def result(
     sizes = {f"{p}_size": getattr(arguments, f"{p}_size") for p in ("train", "val", "test")}
     material = prepare(panel, config, **sizes)
     epochs: list[EpochRecord] = []
-    model, outcome = train("EVE", material, material.config, quiet=True, on_epoch=epochs.append)
+    model, outcome = train("EVE", material, quiet=True, on_epoch=epochs.append)
     health = model.health()
     units = health.units[health.units["layer"] == "units"]
     macro = health.units[health.units["layer"] == "macro"]

@@ -34,8 +34,8 @@ def material(frame, config):
 @pytest.fixture(scope="module")
 def run(config, material, tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "run"
-    with open_run(path, config, material, {}) as folder:
-        found = train_field(material, config, folder, quiet=True)
+    with open_run(path, material, {}) as folder:
+        found = train_field(material, folder, quiet=True)
         metrics = score_field(found, material.panel)
         write_results(folder, found, metrics, material.panel)
     return folder, found, metrics
@@ -103,9 +103,7 @@ def test_shown_forecasts_are_forecasts_beside_what_came(run, frame, material):
 
 def test_without_test_rows_the_future_is_shown(frame, config):
     panel = Panel.from_frame(frame)
-    found = train_field(
-        prepare(panel, config, test_size=0), config, None, baselines=False, quiet=True
-    )
+    found = train_field(prepare(panel, config, test_size=0), None, baselines=False, quiet=True)
     shown = shown_forecasts(found.eve, panel)
     ahead = shown[shown["step"] > 0]
     assert (ahead["ds"] > frame["ds"].max()).all()
@@ -115,7 +113,7 @@ def test_without_test_rows_the_future_is_shown(frame, config):
 
 def test_only_some_of_many_series_are_shown(config, make_waves):
     panel = Panel.from_frame(make_waves(series=20))
-    found = train_field(prepare(panel, config), config, None, baselines=False, quiet=True)
+    found = train_field(prepare(panel, config), None, baselines=False, quiet=True)
     assert shown_forecasts(found.eve, panel)["unique_id"].nunique() == SHOWN_SERIES
 
 
@@ -131,18 +129,18 @@ def test_a_baseline_that_diverges_is_left_out(config, material, monkeypatch):
 
     monkeypatch.setattr(comparison, "train", train)
     failing = ["twin"]
-    found = train_field(material, config, None, quiet=True)
+    found = train_field(material, None, quiet=True)
     assert list(found.models) == ["EVE", "linear", "lowrank"]
     assert found.residual is not None
     failing = ["EVE"]
     with pytest.raises(DivergedError):
-        train_field(material, config, None, quiet=True)
+        train_field(material, None, quiet=True)
 
 
 def test_one_series_of_few_rows(config):
     frame = pd.DataFrame({"unique_id": "a", "ds": range(48), "y": np.sin(np.arange(48.0))})
     panel = Panel.from_frame(frame)
-    found = train_field(prepare(panel, config), config, None, quiet=True)
+    found = train_field(prepare(panel, config), None, quiet=True)
     metrics = score_field(found, panel)
     assert metrics["windows"] == 1
     assert all(np.isfinite(metrics["test"]["EVE"][k]) for k in ("mse", "joint_nll", "energy"))

@@ -53,7 +53,7 @@ def scores():
     ).config  # fmt: skip
     panel = Panel.from_frame(formula())
     material = prepare(panel, config)
-    return score_field(train_field(material, config, None, quiet=True), panel)["test"]
+    return score_field(train_field(material, None, quiet=True), panel)["test"]
 
 
 @pytest.mark.parametrize("model", GOLDEN)

@@ -49,25 +49,24 @@ class Experiment:
             "notes" and "run", as `--json` prints them.
         """
         from ..forecasting.comparison import score_field, train_field, write_results
-        from ..forecasting.fitting import known_encoder, open_run
+        from ..forecasting.fitting import known_choices, open_run
         from ..forecasting.material import prepare
         from ..report.page import write_report
 
         say = self.console.say
-        encoder = known_encoder(folder, resume=resume)
-        material = prepare(self.panel, self.config, **self.sizes, encoder=encoder)
+        chosen = known_choices(folder, resume=resume)
+        material = prepare(self.panel, self.config, **self.sizes, chosen=chosen)
         self.console.notes((*material.split.notes, *material.scaling.notes))
+        decided = material.config
         say(
             f"{len(self.panel)} series, {len(material.train):,} training and "
-            f"{len(material.validation):,} validation windows; encoder {material.config.encoder}"
+            f"{len(material.validation):,} validation windows; context {decided.input_size} steps, "
+            f"encoder {decided.encoder}"
         )
         facts = {**self.facts, "command": command}
-        with open_run(
-            folder, material.config, material, facts, resume=resume, overwrite=overwrite
-        ) as run:
+        with open_run(folder, material, facts, resume=resume, overwrite=overwrite) as run:
             found = train_field(
                 material,
-                material.config,
                 run,
                 baselines=baselines,
                 resume=resume,

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 def run(
     data: options.DataPath,
     horizon: Annotated[int, typer.Option("--horizon", "-H", help="Steps to forecast.")],
-    input_size: Annotated[int, typer.Option("--input-size", "-L", help="Steps of context.")],
+    input_size: Annotated[
+        int | None,
+        typer.Option(
+            "--input-size",
+            "-L",
+            help="Steps of context; if not given, from 1 to 7.5 horizons by trials on validation "
+            "rows.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="The run folder; a new one below runs/ if not given."),

@@ -63,7 +63,7 @@ def _fit(
         )
     past = panel.rows_between(0, lengths - held_out)
     material = prepare(past, config, val_size=val_size, test_size=0)
-    return train("EVE", material, material.config, quiet=quiet)[0]
+    return train("EVE", material, quiet=quiet)[0]
 
 
 def _windows(model: FittedModel, panel: Panel, before: int, after: int, step_size: int) -> Windows:

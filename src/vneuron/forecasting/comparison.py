@@ -91,7 +91,6 @@ def _as_at_fit(residual: ResidualSpread, known: np.ndarray[Any, Any]) -> Forecas
 
 def train_field(
     material: Material,
-    config: ForecasterConfig,
     run: RunFolder | None,
     *,
     baselines: bool = True,
@@ -103,8 +102,7 @@ def train_field(
     An interrupted run stops after the model at hand; what is trained so far is kept.
 
     Args:
-        material: the data.
-        config: of the forecaster.
+        material: the data, with the options.
         run: where events, vitals and checkpoints go.
         baselines: train the twin, the linear and the static low-rank model, and the point model.
         resume: go on with what the run holds.
@@ -116,7 +114,7 @@ def train_field(
     contenders = CONTENDERS if baselines else CONTENDERS[:1]
     for contender in contenders:
         try:
-            model, outcome = train(contender, material, config, run=run, resume=resume, quiet=quiet)
+            model, outcome = train(contender, material, run=run, resume=resume, quiet=quiet)
         except DivergedError:
             if contender == "EVE":
                 raise
@@ -131,7 +129,7 @@ def train_field(
     residual = None
     if baselines and not interrupted:
         start = process_time()
-        residual = _empty_residual(models["EVE"].memory, config)
+        residual = _empty_residual(models["EVE"].memory, material.config)
         residual.fit(material.train, material.validation)
         seconds[RESIDUAL] = round(process_time() - start, 2)
         if run is not None:
@@ -162,7 +160,7 @@ def read_field(run: RunFolder, *, device: str | None = None, seed: int | None = 
 
 def _empty_residual(memory: Memory, config: ForecasterConfig) -> ResidualSpread:
     return ResidualSpread(
-        config.input_size, config.horizon, len(memory.scaling.ids), memory.location
+        config.context_size, config.horizon, len(memory.scaling.ids), memory.location
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import torch
@@ -76,7 +77,7 @@ class ForecasterConfig:
     """
 
     horizon: int
-    input_size: int
+    input_size: int | None = None
     units: int = 32
     latent_dim: int = 1
     network: NetworkKind = "trajectory"
@@ -113,7 +114,7 @@ class ForecasterConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_window(self.input_size, self.horizon)
+        check_window(1 if self.input_size is None else self.input_size, self.horizon)
         whole = ("units", "latent_dim", "hidden", "lag", "train_draws", "draws", "macro_dim")
         for name in whole:
             value = getattr(self, name)
@@ -179,6 +180,25 @@ class ForecasterConfig:
         return self.lag
 
     @property
+    def context_size(self) -> int:
+        """L, once it is known.
+
+        Raises:
+            ValueError: it is left to the data, which have not been read yet.
+        """
+        if self.input_size is None:
+            raise ValueError(
+                "input_size is None, which leaves it to validation windows: give it in steps, or "
+                "take the configuration that `prepare` returns with the data (material.config)."
+            )
+        return self.input_size
+
+    def with_choices(self, chosen: Mapping[str, Any]) -> ForecasterConfig:
+        """The same with what these options leave to the data taken from an earlier choice."""
+        left = {"input_size": self.input_size is None, "encoder": self.encoder == "auto"}
+        return replace(self, **{name: chosen[name] for name, is_left in left.items() if is_left})
+
+    @property
     def lookback(self) -> int:
         """Rows of context that a window needs.
 
@@ -186,13 +206,13 @@ class ForecasterConfig:
             ValueError: that depends on the data's season.
         """
         if not self.earlier_windows:
-            return self.input_size
+            return self.context_size
         if self.known_lag is None:
             raise ValueError(
                 "lag is None, which stands for the season of the data: give it in steps, or take "
                 "the configuration that `prepare` returns with the data (material.config)."
             )
-        return self.input_size + self.earlier_windows * self.known_lag
+        return self.context_size + self.earlier_windows * self.known_lag
 
     @property
     def transition_form(self) -> TransitionForm:

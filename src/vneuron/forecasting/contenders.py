@@ -60,7 +60,7 @@ def build_network(
         macro = _macro(config) if contender == "EVE" and config.prior == "macro" else None
         if config.network == "reference" and units is not None:
             return ReferenceNetwork(
-                config.input_size,
+                config.context_size,
                 config.horizon,
                 units,
                 lag=config.known_lag or REFERENCE_LAG,
@@ -78,7 +78,7 @@ def build_network(
         own = config.network == "trajectory"
         rank = config.units * config.latent_dim if own else network_defaults("trajectory").units
         network = TrajectoryNetwork(
-            config.input_size,
+            config.context_size,
             config.horizon,
             units=units,
             static_rank=rank if contender == "lowrank" else 0,

@@ -83,7 +83,7 @@ def fan_rows(
     draws = array(path.sample(paths, generator))[window] if paths else np.empty((0, horizon))
     future |= {f"{NAME}-path-{i + 1}": draw for i, draw in enumerate(draws)}
 
-    first = max(int(panel.offsets[series]), cutoff + 1 - model.config.input_size)
+    first = max(int(panel.offsets[series]), cutoff + 1 - model.config.context_size)
     past = np.arange(first, cutoff + 1)
     history = panel.values[past]  # noqa: PD011 (a panel's array, not a frame's)
     if forecast.followed:

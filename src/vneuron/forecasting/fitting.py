@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from ..training.loop import Trainer
 from ..training.outcome import StopReason, TrainingOutcome
 from ..training.run_folder import RunFolder
 from ..training.session import OnEpoch
-from .config import ForecasterConfig
 from .contenders import Contender, build_task
 from .material import Material
 from .memory import Memory
 from .model import FittedModel
-from .networks.features import Encoder
-from .store import check_same, write_start
+from .store import check_same, read_config, write_start
 
 
 class DivergedError(ValueError):
@@ -27,7 +25,6 @@ class DivergedError(ValueError):
 def train(
     contender: Contender,
     material: Material,
-    config: ForecasterConfig,
     *,
     run: RunFolder | None = None,
     resume: bool = False,
@@ -38,8 +35,7 @@ def train(
 
     Args:
         contender: which model.
-        material: the data.
-        config: of the forecaster; every contender gets the same budget.
+        material: the data, with the options; every contender gets the same budget.
         run: where events, vitals and checkpoints go.
         resume: go on from the run's last checkpoint of this contender, if it has one.
         quiet: no progress.
@@ -48,6 +44,7 @@ def train(
     Raises:
         DivergedError: before the first epoch was whole, so that there are no weights to keep.
     """
+    config = material.config
     model = FittedModel.untrained(contender, config, Memory.of(material, config))
     task = build_task(model.network, material.train, material.validation)
     trainer = Trainer(config.training(quiet=quiet))
@@ -61,18 +58,16 @@ def train(
     return model, outcome
 
 
-def known_encoder(path: str | Path | None, *, resume: bool) -> Encoder | None:
-    """The encoder of the run to go on with; None where there is no such run."""
+def known_choices(path: str | Path | None, *, resume: bool) -> dict[str, Any] | None:
+    """The options of the run to go on with, open ones decided; None where there is no such run."""
     if path is None or not resume or not Path(path).is_dir():
         return None
-    encoder = RunFolder.open(path).read_json("config.json")["model"].get("encoder")
-    return encoder if encoder in get_args(Encoder) else None
+    return read_config(RunFolder.open(path)).as_dict()
 
 
 @contextmanager
 def open_run(
     path: str | Path | None,
-    config: ForecasterConfig,
     material: Material,
     data: Mapping[str, Any],
     *,
@@ -85,8 +80,7 @@ def open_run(
 
     Args:
         path: the folder; None keeps nothing.
-        config: of the forecaster.
-        material: the data.
+        material: the data, with the options.
         data: facts about the data for `config.json`.
         resume: go on with the run there; begin one if there is none.
         overwrite: replace a run there.
@@ -97,6 +91,7 @@ def open_run(
     if path is None:
         yield None
         return
+    config = material.config
     memory = Memory.of(material, config)
     if resume and Path(path).is_dir():
         run = RunFolder.open(path)

@@ -24,7 +24,7 @@ from .config import (
 )
 from .data.errors import NotFittedError
 from .data.split import Size
-from .fitting import known_encoder, open_run, train
+from .fitting import known_choices, open_run, train
 from .intervals import DEFAULT_LEVELS
 from .material import prepare
 from .model import FittedModel
@@ -49,7 +49,8 @@ class EVEForecaster(AbstractForecaster):
 
     Args:
         horizon: steps to forecast, H.
-        input_size: steps of context, L.
+        input_size: steps of context, L; None takes the one of 1 to 7.5 horizons whose trial does
+            best on validation windows.
         units: number of units; None is 32, in the reference network 1024.
         latent_dim: k, latent dimensions of a unit.
         network: "trajectory", or "reference", the papers': the sampled z is the only path.
@@ -115,7 +116,7 @@ class EVEForecaster(AbstractForecaster):
     def __init__(
         self,
         horizon: int,
-        input_size: int,
+        input_size: int | None = None,
         units: int | None = None,
         latent_dim: int = 1,
         *,
@@ -197,12 +198,11 @@ class EVEForecaster(AbstractForecaster):
             RunFolderError: `run_dir` holds something else.
         """
         sizes = {"train_size": train_size, "val_size": val_size, "test_size": test_size}
-        encoder = known_encoder(run_dir, resume=resume)
-        material = prepare(read_frame(df, self.config), self.config, **sizes, encoder=encoder)
-        config = material.config
-        with open_run(run_dir, config, material, sizes, resume=resume, overwrite=overwrite) as run:
+        chosen = known_choices(run_dir, resume=resume)
+        material = prepare(read_frame(df, self.config), self.config, **sizes, chosen=chosen)
+        with open_run(run_dir, material, sizes, resume=resume, overwrite=overwrite) as run:
             self._model, self.outcome = train(
-                "EVE", material, config, run=run, resume=resume, quiet=self.quiet, on_epoch=on_epoch
+                "EVE", material, run=run, resume=resume, quiet=self.quiet, on_epoch=on_epoch
             )
         return self
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 
-from .config import ForecasterConfig
+from .config import EncoderChoice, ForecasterConfig
+from .context_choice import best_of, encoder_scores, input_sizes
 from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
@@ -16,9 +19,7 @@ from .data.rows import Ints
 from .data.scaling import Scaling
 from .data.split import RowRange, Size, Split
 from .data.windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
-from .encoder_choice import choose_encoder
 from .familiarity import MOST_WINDOWS, Familiarity
-from .networks.features import Encoder
 from .networks.normalisation import Location, choose_location
 from .season import find_season
 
@@ -73,9 +74,9 @@ def prepare(
     train_size: Size = None,
     val_size: Size = None,
     test_size: Size = None,
-    encoder: Encoder | None = None,
+    chosen: Mapping[str, Any] | None = None,
 ) -> Material:
-    """Split by target span, scale by training rows, cut into windows, choose the encoder.
+    """Split by target span, scale by training rows, cut into windows, choose what is left open.
 
     Args:
         panel: the series.
@@ -83,8 +84,8 @@ def prepare(
         train_size: rows of each series to train on; None takes what the others leave.
         val_size: rows after those.
         test_size: rows after those.
-        encoder: the one that an earlier run of the same fit chose; None chooses, where the
-            options leave it open.
+        chosen: input size and encoder that an earlier run of the same fit chose; None chooses
+            them, where the options leave them open.
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
@@ -94,10 +95,14 @@ def prepare(
         "val_size": val_size,
         "test_size": test_size,
     }
+    if chosen is not None:
+        config = config.with_choices(chosen)
+    if config.input_size is None:
+        config = _with_input_size(panel, config, sizes)
     if config.earlier_windows and config.known_lag is None:
         # Rows for training do not depend on the lag; whether they suffice is asked again below.
-        rows = Split.of(panel, config.input_size, config.horizon, **sizes).train.stop
-        config = replace(config, lag=find_season(panel, rows, config.input_size))
+        rows = Split.of(panel, config.context_size, config.horizon, **sizes).train.stop
+        config = replace(config, lag=find_season(panel, rows, config.context_size))
     split = Split.of(panel, config.lookback, config.horizon, **sizes)
     if config.counts:
         check_counts(panel, config.likelihood)
@@ -116,11 +121,41 @@ def prepare(
             )
     location = _location(train) if config.location == "auto" else config.location
     if config.encoder == "auto" and config.network == "trajectory":
-        if encoder is None:
-            mask_inputs = flat.observed is not None
-            encoder = choose_encoder(train, validation, config, location, mask_inputs)
-        config = replace(config, encoder=encoder)
+        mask_inputs = flat.observed is not None
+        scores = encoder_scores(train, validation, config, location, mask_inputs)
+        config = replace(config, encoder=best_of(scores))
     return Material(panel, split, scaling, flat, train, validation, location, config)
+
+
+def _with_input_size(
+    panel: Panel, config: ForecasterConfig, sizes: Mapping[str, Any]
+) -> ForecasterConfig:
+    """The configuration with the input size, and the encoder, that do best on validation windows.
+
+    Validation targets are the same for every size; sizes that leave no windows are passed over.
+
+    Raises:
+        DataError: not even the smallest size leaves windows.
+    """
+    found: dict[tuple[int, EncoderChoice], float] = {}
+    refused: DataError | None = None
+    for size in input_sizes(config.horizon):
+        named: EncoderChoice = "linear" if config.encoder == "auto" else config.encoder
+        try:
+            material = prepare(panel, replace(config, input_size=size, encoder=named), **sizes)
+        except DataError as error:
+            refused = refused or error
+            continue
+        scores = encoder_scores(
+            material.train, material.validation, config, material.location, material.mask_inputs
+        )
+        found |= {(size, encoder): score for encoder, score in scores.items()}
+    if not found and refused is not None:
+        raise refused
+    size, encoder = best_of(found)
+    if config.network != "trajectory":
+        encoder = config.encoder
+    return replace(config, input_size=size, encoder=encoder)
 
 
 def _location(train: Windows) -> Location:
@@ -135,8 +170,8 @@ def _location(train: Windows) -> Location:
 
 def _context(config: ForecasterConfig) -> str:
     """What a context consists of, for messages."""
-    earlier = config.lookback - config.input_size
-    return f"input_size {config.input_size}" + (f" + lag {earlier}" if earlier else "")
+    earlier = config.lookback - config.context_size
+    return f"input_size {config.context_size}" + (f" + lag {earlier}" if earlier else "")
 
 
 def rows_in_span(panel: Panel, first: Ints, last: Ints) -> RowRange:

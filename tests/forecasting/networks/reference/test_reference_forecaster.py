@@ -116,7 +116,7 @@ def test_cross_validation_and_fan_charts(reference, tiny, frame):
 def test_its_baselines_stand_beside_it(tiny, frame):
     config = ForecasterConfig(**{**{k: v for k, v in tiny.items() if k != "quiet"}, **OPTIONS})
     panel = Panel.from_frame(frame)
-    found = train_field(prepare(panel, config, test_size=48), config, None, quiet=True)
+    found = train_field(prepare(panel, config, test_size=48), None, quiet=True)
     metrics = score_field(found, panel)
     assert metrics["test"].keys() >= {"EVE", "twin", "linear", "lowrank", "residual"}
     assert isinstance(found.models["twin"].network, ReferenceNetwork)

@@ -1,4 +1,4 @@
-"""The encoder is chosen by held-out windows, the same way every time, and remembered."""
+"""Look-back and encoder are chosen by held-out windows, alike every time, and remembered."""
 
 import json
 
@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from vneuron.forecasting import EVEForecaster, encoder_choice
+from vneuron.forecasting import EVEForecaster, context_choice
 from vneuron.forecasting.config import ForecasterConfig
+from vneuron.forecasting.context_choice import encoder_scores, input_sizes
+from vneuron.forecasting.data.errors import DataError
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.tables import read_table
-from vneuron.forecasting.encoder_choice import choose_encoder
 from vneuron.forecasting.material import prepare
 
 CONFIG = ForecasterConfig(horizon=4, input_size=12, hidden=32, encoder="auto")
@@ -42,8 +43,43 @@ def test_what_a_line_cannot_foretell_gets_the_mlp():
 )
 def test_the_lower_score_wins_and_a_failed_trial_never(linear, mlp, expected, monkeypatch):
     scores = {"linear": linear, "mlp": mlp}
-    monkeypatch.setattr(encoder_choice, "trial", lambda kind, *_: scores[kind])
+    monkeypatch.setattr(context_choice, "trial", lambda kind, *_: scores[kind])
     assert prepare(panel_of(logistic_map(200)), CONFIG).config.encoder == expected
+
+
+def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(monkeypatch):
+    """8 would be the best look-back, and 30 is refused: 40 training rows hold no such window."""
+    tried = []
+
+    def trial(kind, train, judged, *_):
+        tried.append((train.input_size, kind, len(judged)))
+        return abs(train.input_size - 8) + (0.5 if kind == "linear" else 0.0)
+
+    monkeypatch.setattr(context_choice, "trial", trial)
+    config = ForecasterConfig(horizon=4, hidden=8)
+    sizes = {"train_size": 24, "val_size": 10, "test_size": 6}
+    material = prepare(panel_of(logistic_map(40)), config, **sizes)
+    assert {size for size, *_ in tried} == {4, 7, 14}  # 21 + 4 rows and more are not there
+    assert {count for *_, count in tried} == {7}  # the same validation targets for each
+    assert (material.config.input_size, material.config.encoder) == (7, "mlp")
+    assert material.train.input_size == 7
+
+
+def test_a_named_encoder_leaves_only_the_size_open(monkeypatch):
+    monkeypatch.setattr(context_choice, "trial", lambda kind, train, *_: -train.input_size)
+    config = ForecasterConfig(horizon=4, encoder="linear")
+    found = prepare(panel_of(logistic_map(300)), config).config
+    assert (found.input_size, found.encoder) == (30, "linear")
+
+
+def test_too_few_rows_for_any_size_are_refused_in_words():
+    with pytest.raises(DataError, match="rows"):
+        prepare(panel_of(logistic_map(9)), ForecasterConfig(horizon=4))
+
+
+def test_what_is_not_known_yet_cannot_be_asked():
+    with pytest.raises(ValueError, match=r"input_size is None.*material\.config"):
+        _ = ForecasterConfig(horizon=4).lookback
 
 
 def test_real_data_that_wander_stay_linear_and_electricity_does_not(shared_data):
@@ -63,15 +99,15 @@ def test_a_choice_is_the_same_again_and_leaves_the_random_state_alone():
     material = prepare(panel_of(logistic_map(600)), ForecasterConfig(4, 12, encoder="linear"))
     before = torch.random.get_rng_state()
     arguments = material.train, material.validation, CONFIG, "mean", False
-    first = choose_encoder(*arguments)
+    first = encoder_scores(*arguments)
     assert torch.equal(before, torch.random.get_rng_state())
     torch.rand(3)
-    assert choose_encoder(*arguments) == first
+    assert encoder_scores(*arguments) == first
 
 
 @pytest.mark.parametrize("encoder", ["linear", "mlp"])
 def test_a_named_encoder_is_taken_without_a_trial(encoder, monkeypatch):
-    monkeypatch.setattr("vneuron.forecasting.material.choose_encoder", None)
+    monkeypatch.setattr(context_choice, "trial", None)
     config = ForecasterConfig(4, 12, encoder=encoder)
     assert prepare(panel_of(logistic_map(200)), config).config.encoder == encoder
 
@@ -87,14 +123,16 @@ def test_the_run_remembers_and_a_resumed_fit_does_not_choose_again(
     pd.testing.assert_frame_equal(loaded.predict(frame), f.predict(frame))
 
     chosen = tmp_path / "chosen"
-    first = EVEForecaster(**tiny).fit(frame, run_dir=chosen)
-    monkeypatch.setattr("vneuron.forecasting.material.choose_encoder", None)
-    again = EVEForecaster(**tiny).fit(frame, run_dir=chosen, resume=True)
+    open_options = {**tiny, "input_size": None}
+    first = EVEForecaster(**open_options).fit(frame, run_dir=chosen)
+    assert first.model.config.input_size in input_sizes(6)
+    monkeypatch.setattr(context_choice, "trial", None)
+    again = EVEForecaster(**open_options).fit(frame, run_dir=chosen, resume=True)
     pd.testing.assert_frame_equal(again.predict(frame), first.predict(frame))
 
 
 def test_the_reference_network_has_an_encoder_of_its_own(frame, tiny, monkeypatch):
-    monkeypatch.setattr("vneuron.forecasting.material.choose_encoder", None)
+    monkeypatch.setattr(context_choice, "trial", None)
     EVEForecaster(**{**tiny, "epochs": 1}, network="reference").fit(frame)
 
 
