@@ -290,7 +290,7 @@ def test_options(frame, tiny, tmp_path, options):
     assert np.isfinite(forecaster.evaluate(frame)["joint_nll"])
     forecaster.save(tmp_path / "model")
     again = EVEForecaster.load(tmp_path / "model", quiet=True)
-    assert again.config == forecaster.config
+    assert again.config == forecaster.model.config
     assert np.array_equal(values(again.predict()), values(forecaster.predict()))
 
 
