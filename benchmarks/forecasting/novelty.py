@@ -18,6 +18,8 @@ Settings of the familiarity score were chosen on validation windows with faults 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch

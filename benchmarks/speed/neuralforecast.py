@@ -92,7 +92,14 @@ def ours() -> dict[str, Callable[..., object]]:
 
     many = frame(MANY, INPUT)
     f = vn.EVEForecaster(
-        HORIZON, INPUT, hidden=HIDDEN, batch_size=WINDOWS, epochs=1, device="cpu", quiet=True
+        HORIZON,
+        INPUT,
+        encoder="linear",
+        hidden=HIDDEN,
+        batch_size=WINDOWS,
+        epochs=1,
+        device="cpu",
+        quiet=True,
     )
     material = prepare(Panel.from_frame(frame(SERIES, ROWS)), f.config)
     some = material.validation.take(torch.arange(8))

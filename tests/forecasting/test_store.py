@@ -34,7 +34,7 @@ def saved(fitted, tmp_path_factory):
 def test_what_is_loaded_is_what_was_saved(fitted, saved, frame):
     again = EVEForecaster.load(saved)
     assert bits(again) == bits(fitted)
-    assert again.config == fitted.config
+    assert again.config == fitted.model.config
     assert again.predict(uncertainty=True).equals(fitted.predict(uncertainty=True))
     assert again.predict(frame).equals(fitted.predict(frame))
     assert again.sample(3, seed=4).equals(fitted.sample(3, seed=4))
