@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--val-size", type=int)
     parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 3.0, 10.0, 30.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--encoder", default="linear", help="linear, mlp or auto")
     parser.add_argument("--beta", type=float, default=1.0)
     parser.add_argument(
         "--fixed-scale", action="store_true", help="keep the static head's scales at one"
@@ -43,7 +44,11 @@ def main() -> None:
     rows = []
     for seed in arguments.seeds:
         config = ForecasterConfig(
-            arguments.horizon, arguments.input_size, beta=arguments.beta, seed=seed
+            arguments.horizon,
+            arguments.input_size,
+            encoder=arguments.encoder,
+            beta=arguments.beta,
+            seed=seed,
         )
         sizes = {"train_size": arguments.train_size, "val_size": arguments.val_size}
         material = prepare(panel, config, **sizes)

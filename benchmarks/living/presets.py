@@ -82,6 +82,7 @@ def add_data(parser: argparse.ArgumentParser, epochs: int = 4) -> None:
     for part in ("train", "val", "test"):
         parser.add_argument(f"--{part}-size", type=int)
     parser.add_argument("--step", type=int, default=8, help="rows between scored windows")
+    parser.add_argument("--encoder", default="linear", help="linear, mlp or auto")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
 
 
@@ -93,6 +94,7 @@ def configuration(
     return ForecasterConfig(
         arguments.horizon,
         arguments.input_size,
+        encoder=arguments.encoder,
         network=network,  # type: ignore[arg-type]
         control="none" if control == "twin" else control,  # type: ignore[arg-type]
         prior=prior,  # type: ignore[arg-type]

@@ -77,6 +77,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("data")
     parser.add_argument("--horizon", type=int, default=96)
     parser.add_argument("--input-size", type=int, default=336)
+    parser.add_argument("--encoder", default="linear", help="linear, mlp or auto")
     parser.add_argument("--network", default="trajectory")
     parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--control", default="none")
@@ -100,6 +101,7 @@ def result(
         control=arguments.control,
         beta=arguments.beta,
         epochs=arguments.epochs,
+        encoder=arguments.encoder,
         prior=setting.prior,
         lag=season_length(panel.freq) if setting.seasonal else 4,
         seed=seed,
