@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -69,6 +70,12 @@ def main() -> None:
     numbers = frame.drop(columns="seed").groupby("setting", sort=False)
     mean, spread = numbers.mean(), numbers.std()
     print((mean.map("{:.4f}".format) + spread.map(" ({:.4f})".format)).to_string())
+    for setting in ("thermostat", "adaptive"):
+        beyond = pd.Series([beyond_frontier(own, setting) for _, own in frame.groupby("seed")])
+        print(
+            f"{setting}: {beyond.mean():+.4f} ({beyond.std():.4f}) nats per step from the frontier "
+            "of fixed prices at its rate (below zero is better)"
+        )
 
 
 def parse() -> argparse.Namespace:
@@ -85,6 +92,18 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/frontier"))
     return parser.parse_args()
+
+
+def beyond_frontier(own: pd.DataFrame, setting: str) -> float:
+    """Joint NLL of a setting over that of fixed prices, interpolated to its rate; one seed's.
+
+    The frontier is the lower envelope in rate: a fixed price that is worse at a higher rate than
+    another at a lower one does not count.
+    """
+    fixed = own[own["setting"].str.startswith(("static", "β"))].sort_values("rate")
+    found = own[own["setting"] == setting].iloc[0]
+    best = fixed["joint_nll"].cummin()
+    return float(found["joint_nll"] - np.interp(found["rate"], fixed["rate"], best))
 
 
 def read(path: str, every: int) -> Panel:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vneuron.forecasting.laws.count_law import CountLaw, counts_at
 from vneuron.forecasting.laws.counts import CountTrajectory
-from vneuron.forecasting.laws.draws import DrawsLaw
+from vneuron.forecasting.laws.drawn_counts import DrawnCounts
 from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 from vneuron.functional.low_rank import correlation
 
@@ -212,7 +212,7 @@ def test_counts_cannot_be_rescaled() -> None:
 
 def test_a_law_of_draws_scores_as_an_ensemble() -> None:
     draws = np.random.default_rng(0).normal(2.0, 3.0, (1, 4000))
-    law = DrawsLaw(draws, np.array([2.0]))
+    law = DrawnCounts(draws, np.array([2.0]))
     y = np.array([1.0])
     assert law.cdf(y)[0] == pytest.approx(scipy.stats.norm(2, 3).cdf(1.0), abs=0.03)
     assert law.crps(y)[0] == pytest.approx(scoringrules.crps_normal(1.0, 2.0, 3.0), rel=0.05)

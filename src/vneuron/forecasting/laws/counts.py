@@ -17,7 +17,7 @@ from torch import Tensor
 from ...functional import negative_binomial
 from ..scoring.scores import as_float64
 from .count_law import CountLaw, counts_at
-from .draws import DrawsLaw
+from .drawn_counts import DrawnCounts
 from .predictive import TrajectoryDistribution
 from .trajectory import AbstractTrajectory, at_least_single
 
@@ -132,14 +132,14 @@ class CountTrajectory(AbstractTrajectory):
         dispersion = None if self.dispersion is None else as_float64(self.dispersion.double())
         return CountLaw(as_float64(self.rate.double()), dispersion)
 
-    def functional(self, weights: Tensor) -> DrawsLaw:
+    def functional(self, weights: Tensor) -> DrawnCounts:
         """Weighted sums of the path, from 500 joint draws of a fixed seed; their mean is exact."""
         columns = weights.reshape(self.horizon, -1).double().cpu()
         drawn = self.sample(SUM_DRAWS, torch.Generator().manual_seed(0)).double().cpu()
         shape = (len(self), *weights.shape[1:])
         sums = (drawn @ columns).mT.reshape(*shape, SUM_DRAWS)
         mean = (self.rate.double().cpu() @ columns).reshape(shape)
-        return DrawsLaw(as_float64(sums), as_float64(mean))
+        return DrawnCounts(as_float64(sums), as_float64(mean))
 
     def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
         """Joint paths of whole numbers, [batch, S, H]."""

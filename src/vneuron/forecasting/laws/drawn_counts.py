@@ -1,4 +1,4 @@
-"""The law of a number that is known by draws alone."""
+"""The law of a sum of counts, which is known by draws and its mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .law import AbstractLaw
 
 
 @dataclass(frozen=True)
-class DrawsLaw(AbstractLaw):
+class DrawnCounts(AbstractLaw):
     """An empirical distribution, with the mean that is known exactly.
 
     Attributes:
@@ -19,7 +19,7 @@ class DrawsLaw(AbstractLaw):
         expectation: [...].
 
     Example:
-        >>> law = DrawsLaw(np.array([[1.0, 2.0, 4.0]]), np.array([2.4]))
+        >>> law = DrawnCounts(np.array([[1.0, 2.0, 4.0]]), np.array([2.4]))
         >>> law.quantile(0.5), law.mean(), law.cdf(np.array([2.0])).round(2)
         (array([2.]), array([2.4]), array([0.67]))
     """
