@@ -79,7 +79,7 @@ def test_one_neuron_without_feedback_answers_exponentially() -> None:
     model = IterativePoissonVAE(latents=1, steps=10, beta=0.5, epochs=2).fit(images)
     free = Circuit(model, "none", step=0.2)
     atom = model.module_.decoder.dictionary.detach()[:, 0]
-    image = atom / (atom @ free.forward[:, 0])  # drives the neuron by 1
+    image = atom / (atom @ free.weights[:, 0])  # drives the neuron by 1
     neuron = torch.tensor([0])
     risen = contrast_response(free, image[None], neuron, [0.5, 1.0, 2.0], 400)
     rest = float(free.rest.exp())
@@ -146,7 +146,7 @@ def test_white_noise_finds_what_a_neuron_reads(model: IterativePoissonVAE) -> No
     assert average.shape == (16, 6, 36)
     busy = spikes > 300
     assert busy.sum() >= 4
-    atoms = circuit.forward.T.numpy()
+    atoms = circuit.weights.T.numpy()
     lag = np.linalg.norm(average, axis=2)[busy].argmax(1)
     peak = average[busy, lag]
     found = (peak * atoms[busy]).sum(1) / (

@@ -19,7 +19,7 @@ def model_names() -> dict[str, type[AbstractImageModel]]:
 
     Example:
         >>> sorted(model_names())[:2]
-        ['...', '...']
+        ['categorical', 'gaussian']
     """
     from ...imaging.loading import MODELS
 

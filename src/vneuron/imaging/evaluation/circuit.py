@@ -47,6 +47,13 @@ class Circuit:
         ceiling: of u. It is far above what the uncut network reaches, and is there because the cut
             one grows as the exponential of its input.
 
+    Attributes:
+        weights: Σ⁻¹ Φ, what neurons read, [features, latents].
+        feedback: V, [latents, latents]; None where it is 0.
+        rest: u₀, [latents].
+        cost: ½ diag W + λ, [latents].
+        beta: β.
+
     Raises:
         ValueError: if the model cannot be read so, or an argument is out of range.
 
@@ -86,8 +93,8 @@ class Circuit:
             )
         with torch.no_grad():
             constants = module.constants()
-            self.forward = decoder.dictionary * constants.precision[:, None]
-            overlap = decoder.dictionary.T @ self.forward
+            self.weights = decoder.dictionary * constants.precision[:, None]
+            overlap = decoder.dictionary.T @ self.weights
             self.rest = module.log_prior.clone()
             self.cost = constants.curvature + constants.leak
         cut = {"all": overlap, "self": torch.diag(overlap.diagonal()), "none": None}
@@ -102,7 +109,7 @@ class Circuit:
 
     def drive(self, images: Tensor) -> Tensor:
         """Φᵀ Σ⁻¹ x of images in the model's own units (over `scale_`), [batch, latents]."""
-        return images @ self.forward
+        return images @ self.weights
 
     def init(self, batch: int) -> CircuitState:
         """The network at rest, before any image."""

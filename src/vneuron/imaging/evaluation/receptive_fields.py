@@ -48,7 +48,7 @@ def spike_triggered_average(
     for name, value in (("steps", steps), ("lags", lags), ("trials", trials)):
         if value < 1:
             raise ValueError(f"{name} is {value}, expected at least 1.")
-    features = len(circuit.forward)
+    features = len(circuit.weights)
     total = torch.zeros(lags, circuit.latents, features)
     spikes = torch.zeros(circuit.latents, dtype=torch.float64)
     frames: deque[Tensor] = deque(maxlen=lags)
