@@ -10,6 +10,7 @@ are given, so the layer before keeps its tanh.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -48,9 +49,18 @@ def train(model: nn.Module, steps: int, data: tuple[Tensor, Tensor]) -> None:
         vn.control_step(collected, terms, optimizer)
 
 
-def main(steps: int = 600) -> dict[str, float]:
-    torch.manual_seed(0)
-    data, test = spirals(600, seed=1), spirals(2000, seed=2)
+class Fitted(NamedTuple):
+    """Class probabilities of the test points, with ReLU and for each draw of units; and health."""
+
+    plain: Tensor
+    draws: Tensor
+    label: Tensor
+    health: vn.Health
+
+
+def fit(steps: int, seed: int = 0) -> Fitted:
+    torch.manual_seed(seed)
+    data, test, held_out = (spirals(n, 3 * seed + i) for i, n in enumerate((600, 2000, 300)))
 
     plain = classifier(lambda n: nn.ReLU())
     living = classifier(lambda n: vn.GaussianUnits(n, n, beta=0.003))  # the one line
@@ -58,20 +68,20 @@ def main(steps: int = 600) -> dict[str, float]:
     for model in (plain, living):
         train(model, steps, data)
 
-    with torch.no_grad():
-        accuracy = (plain(test[0]).argmax(-1) == test[1]).float().mean().item()
-        p = vn.draw_outputs(living, test[0], draws=32).softmax(-1)
-        wrong = p.mean(0).argmax(-1) != test[1]
-        doubt = vn.categorical_information(p)
-
-    held_out = spirals(300, seed=3)
     vn.measure_use(
         living, lambda: F.cross_entropy(living(held_out[0]), held_out[1], reduction="none")
     )
-    health = vn.health(living)
+    with torch.no_grad():
+        p = vn.draw_outputs(living, test[0], draws=32).softmax(-1)
+        return Fitted(plain(test[0]).softmax(-1), p, test[1], vn.health(living))
 
+
+def main(steps: int = 600, seed: int = 0) -> dict[str, float]:
+    plain, draws, label, health = fit(steps, seed)
+    wrong = draws.mean(0).argmax(-1) != label
+    doubt = vn.categorical_information(draws)
     found = {
-        "accuracy_relu": accuracy,
+        "accuracy_relu": (plain.argmax(-1) == label).float().mean().item(),
         "accuracy_units": 1.0 - wrong.float().mean().item(),
         "doubt_where_right": doubt[~wrong].mean().item(),
         "doubt_where_wrong": doubt[wrong].mean().item(),
