@@ -216,11 +216,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--series", nargs="+", default=["sunspots", "elnino"])
+    modes = [case.mode for case in CASES]
+    parser.add_argument("--modes", nargs="+", choices=modes, default=modes)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name in arguments.series:
         print(f"{name}, {len(arguments.seeds)} seeds; medians over seeds of means over units")
-        for case in CASES:
+        for case in (case for case in CASES if case.mode in arguments.modes):
             report(case, [run(case, seed, name) for seed in arguments.seeds])
 
 

@@ -68,7 +68,7 @@ def parse() -> argparse.Namespace:
     add_data(parser)
     parser.add_argument("--networks", nargs="+", default=["trajectory", "reference"])
     parser.add_argument("--controls", nargs="+", default=list(CONTROLS))
-    parser.add_argument("--priors", nargs="+", default=["learned"])
+    parser.add_argument("--priors", nargs="+", default=["learned", "autoregressive"])
     parser.add_argument("--out", type=Path, default=Path("runs/presets"))
     return parser.parse_args()
 
@@ -177,7 +177,7 @@ def show(name: str, frame: pd.DataFrame, arguments: argparse.Namespace) -> None:
     table = mean.map("{:.4g}".format) + spread.map(" ({:.1g})".format)
     with pd.option_context("display.width", 200, "display.max_columns", 99):
         print(table.T.to_string())
-    if "inside_original" in frame and "mse" in frame:
+    if "networks" in arguments and "mse" in frame:
         print("\ncorrelation of test MSE over runs with the share of units out of the band as set")
         for network in arguments.networks:
             own = frame[frame["setting"].str.startswith(network)].dropna(subset=["inside_original"])
