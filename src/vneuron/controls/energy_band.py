@@ -76,7 +76,7 @@ class EnergyBand(AbstractControl):
     low_scale: Tensor
     high_scale: Tensor
     strength: Tensor
-    centre: Tensor
+    start: Tensor
     slope: Tensor
     price: Tensor
 
@@ -115,10 +115,9 @@ class EnergyBand(AbstractControl):
         self.register_buffer("targets", log_spaced(target, spread, units))
         for name in ("low_scale", "high_scale"):
             self.register_buffer(name, torch.ones(()))
-        for name in ("strength", "price"):
+        for name in ("strength", "price", "start"):
             self.register_buffer(name, torch.zeros(()))
-        for name in ("centre", "slope"):
-            self.register_buffer(name, torch.zeros(units))
+        self.register_buffer("slope", torch.zeros(units))
 
     def bounds(self) -> EnergyBounds:
         """The band as it is now, and as it was set."""
@@ -126,12 +125,12 @@ class EnergyBand(AbstractControl):
         return EnergyBounds(low * self.low_scale, high * self.high_scale, low, high)
 
     def penalty(self, term: LocalTerm) -> Tensor:
-        """The expansion, price + Σ_j slope_j (e_j − centre_j), with e_j of this batch."""
+        """The expansion around the running energies, start + Σ_j slope_j e_j, e_j this batch's."""
         if self.quantity == "variance":
             energy = term.loc.var(0, correction=0).mean(-1)
         else:
             energy = term.loc.square().mean((0, 2))
-        return (self.price + self.slope @ (energy - self.centre)).to(term.kl.dtype)
+        return (self.start + self.slope @ energy).to(term.kl.dtype)
 
     def update(self, statistics: UnitStatistics) -> Info:
         """Expand the penalty around the running energies."""
@@ -148,9 +147,9 @@ class EnergyBand(AbstractControl):
         if self.form == "relative":
             prices = prices[0] / bounds.low.square(), prices[1] / bounds.high.square()
         found = hinge(energy, bounds.low, bounds.high, *prices)
-        self.centre.copy_(energy)
         self.slope.copy_(found.slope)
         self.price.copy_(found.price.sum())
+        self.start.copy_(self.price - found.slope @ energy)
         return Info(
             {
                 "band_below": below,
