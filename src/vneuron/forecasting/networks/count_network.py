@@ -1,6 +1,6 @@
 r"""The network for counts: a positive rate path, dispersion by step, and units that tie the steps.
 
-.. math:: \mu(x) = c(x)\, \zeta(m(x) + R\mu_z(x)), \qquad \alpha(x) = \tau(x)^2, \qquad
+.. math:: \mu(x) = c(x)\, \zeta(1 + m(x) + R\mu_z(x)), \qquad \alpha(x) = \tau(x)^2, \qquad
           w \sim N(0,\ n^{-1/2} (W S^2(x) W^\top + I)\, n^{-1/2})
 
 c is the window's level, ζ a softplus; m, τ, R, W and s are those of the network `trajectory`.
@@ -8,6 +8,7 @@ c is the window's level, ζ a softplus; m, τ, R, W and s are those of the netwo
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias, get_args
 
 import torch
@@ -27,6 +28,10 @@ CountLikelihood: TypeAlias = Literal["poisson", "negbinomial"]
 SHARPNESS = 5.0
 """Of the softplus: a path of 1 gives a rate of 1.001 levels, one of 0 gives .139."""
 
+FIRST_SPREAD = 0.3
+"""Root of the dispersion before training. A law that begins as wide as its mean learns the rate
+slowly: errors count the less the wider it is."""
+
 SMALLEST_RATE = 1e-3
 """In levels of the window, so that no count is impossible."""
 
@@ -34,8 +39,9 @@ SMALLEST_RATE = 1e-3
 class CountNetwork(AbstractForecastNetwork):
     """Windows of counts in, distributions of paths of counts out.
 
-    A window is divided by its level c, its mean count with one event more, and is not centred:
-    zero stays zero. The dispersion τ² is that of rates relative to their mean.
+    A window is divided by its level c, its mean count with one event more; what the core sees and
+    gives back are deviations from that level, relative to it. The dispersion τ² is that of rates
+    relative to their mean.
 
     Args:
         core: mean path, spread, units and loading; likelihood "gaussian", location "none".
@@ -72,6 +78,7 @@ class CountNetwork(AbstractForecastNetwork):
         self.prior_lag = core.prior_lag
         self.horizon = core.horizon
         self.overdispersed = likelihood == "negbinomial"
+        nn.init.constant_(core.spread.bias, math.log(math.expm1(FIRST_SPREAD)))
         if not self.overdispersed:
             core.spread.requires_grad_(False)
             if core.mean_residual is None:
@@ -95,7 +102,7 @@ class CountNetwork(AbstractForecastNetwork):
     def read(self, context: Tensor, observed: Tensor | None = None) -> Reading:
         """Everything that depends on the window, in levels of it; records nothing."""
         level = window_level(*last_rows(context, observed, self.core.input_size))
-        reading = self.core.read(context / level, observed)
+        reading = self.core.read(context / level - 1.0, observed)
         return reading._replace(window=WindowScale(torch.zeros_like(level), level))
 
     def distribution(self, reading: Reading) -> CountTrajectory:
@@ -110,9 +117,9 @@ class CountNetwork(AbstractForecastNetwork):
 
         Args:
             level: c, [batch, 1].
-            path: its loc is the rate before ζ, its scale the root of the dispersion.
+            path: its loc is the rate before ζ less 1, its scale the root of the dispersion.
         """
-        rate = level * (F.softplus(SHARPNESS * path.loc) / SHARPNESS + SMALLEST_RATE)
+        rate = level * (F.softplus(SHARPNESS * (1.0 + path.loc)) / SHARPNESS + SMALLEST_RATE)
         copula = None
         if path.loading is not None:
             zero = torch.zeros_like(rate)
