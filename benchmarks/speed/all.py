@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", help="names of scripts")
     options = parser.parse_args()
     scripts: dict[str, list[str]] = {
-        name: [] for name in ("step", "gather", "paths", "startup", "ddp", "scaling")
+        name: [] for name in ("step", "gather", "many_series", "paths", "startup", "ddp", "scaling")
     }
     scripts["neuralforecast"] = ["--python", options.neuralforecast or "none"]
     scripts["time_to_quality"] = [options.eve or "none", options.etth1 or "none"]

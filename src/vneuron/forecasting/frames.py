@@ -12,7 +12,7 @@ import torch
 
 from .aggregate import DRAWS, Statistic, aggregate_columns, block_length
 from .data.frame import Panel
-from .data.rows import Floats
+from .data.rows import Floats, Ints
 from .intervals import array, check_levels, interval_columns, uncertainty_columns
 from .model import PREDICTION_BATCH, FittedModel, RawForecast
 
@@ -40,7 +40,7 @@ def prediction_of(
 ) -> Any:
     """The same of forecasts that are at hand."""
     levels = check_levels(levels)
-    parts = [(each, _step_columns(each, levels, uncertainty)) for each in forecasts]
+    parts = [(each.series, _step_columns(each, levels, uncertainty)) for each in forecasts]
     return _frame(panel, parts, panel.future_times(horizon))
 
 
@@ -56,7 +56,7 @@ def samples_of(
     parts = []
     for forecast, y in drawn:
         path = np.broadcast_to(np.arange(draws)[:, None], y.shape)
-        parts.append((forecast, {"path": np.asarray(path), "y": y}))
+        parts.append((forecast.series, {"path": np.asarray(path), "y": y}))
     return _frame(panel, parts, np.repeat(panel.future_times(horizon)[:, None], draws, axis=1))
 
 
@@ -120,7 +120,7 @@ def aggregates_of(
     blocks = horizon // steps
     generator = torch.Generator().manual_seed(seed)
     parts = [
-        (each, aggregate_columns(NAME, each.path, statistic, steps, levels, generator))
+        (each.series, aggregate_columns(NAME, each.path, statistic, steps, levels, generator))
         for each in forecasts
     ]
     times = panel.future_times(horizon)
@@ -164,12 +164,14 @@ def _step_columns(
     return columns
 
 
-def _frame(
-    panel: Panel, parts: Sequence[tuple[RawForecast, Columns]], times: npt.NDArray[Any]
-) -> Any:
-    """One row per entry of the columns; `times` [series, ...] has their shape."""
+def _frame(panel: Panel, parts: Sequence[tuple[Ints, Columns]], times: npt.NDArray[Any]) -> Any:
+    """One row per entry of the columns; `times` [series, ...] has their shape.
+
+    Of each part the positions of its series: the forecasts themselves, several times as large,
+    need not wait for the last one.
+    """
     per_series = int(np.prod(times.shape[1:]))
-    series = np.concatenate([forecast.series for forecast, _ in parts])
+    series = np.concatenate([own for own, _ in parts])
     names = parts[0][1]
     columns = {n: np.concatenate([c[n].reshape(-1) for _, c in parts]) for n in names}
     return panel.to_native(np.repeat(series, per_series), times[series].reshape(-1), columns)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .frame import Panel
-from .rows import Floats, Ints, name_some
+from .mapped import MappedFile, starting_process
+from .rows import Floats, Ints, name_some, portions
 from .scaling import Scaling
 
 __all__ = ["FlatSeries", "flatten"]
@@ -20,9 +19,6 @@ __all__ = ["FlatSeries", "flatten"]
 MAPPED_FROM = 2**30
 """Rows from which on the tensor is a mapped file (4 GiB) and not memory: what is not in use can
 then leave memory again, and series larger than memory can be trained on."""
-
-PORTION = 2**22
-"""Rows that are scaled at a time, so that double precision never stands beside the whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +31,34 @@ class FlatSeries:
         observed: [rows] bool, None where nothing is missing.
         offsets: [series + 1].
         ids: one text per series.
+        file: where the values lie, if not in memory; a process that is started with these series
+            is given it, and copies nothing.
     """
 
     values: Tensor
     observed: Tensor | None
     offsets: Ints
     ids: tuple[str, ...]
+    file: MappedFile | None = None
 
     def to(self, device: torch.device | str) -> FlatSeries:
         """The same on another device."""
         observed = None if self.observed is None else self.observed.to(device)
-        return replace(self, values=self.values.to(device), observed=observed)
+        values = self.values.to(device)
+        file = self.file if values is self.values else None
+        return replace(self, values=values, observed=observed, file=file)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a process that is being started the file; for any other copy what it holds."""
+        state = dict(vars(self))
+        if self.file is not None:
+            del state["values" if starting_process() else "file"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        file = state.get("file")
+        values = state["values"] if file is None else file.tensor()
+        vars(self).update(state, values=values, file=file)
 
 
 def flatten(panel: Panel, scaling: Scaling) -> FlatSeries:
@@ -67,9 +80,13 @@ def flatten(panel: Panel, scaling: Scaling) -> FlatSeries:
             f"the scaling holds series {name_some(scaling.ids)}, the panel {name_some(panel.ids)}: "
             "use scaling.aligned(panel)"
         )
-    values = _allocate(len(panel.values))
+    rows_in_all = len(panel.values)
+    if rows_in_all < MAPPED_FROM:
+        file, values = None, torch.empty(rows_in_all)
+    else:
+        file, values = MappedFile.create(rows_in_all)
     observed = torch.from_numpy(panel.observed.copy()) if panel.has_missing else None
-    for first, stop in _portions(panel.offsets):
+    for first, stop in portions(panel.offsets):
         offsets = panel.offsets[first : stop + 1]
         rows = slice(int(offsets[0]), int(offsets[-1]))
         series = np.repeat(np.arange(first, stop), np.diff(offsets))
@@ -78,7 +95,7 @@ def flatten(panel: Panel, scaling: Scaling) -> FlatSeries:
             known = observed[rows].numpy()
             scaled = _carried(scaled, known, (offsets[:-1] - offsets[0])[series - first])
         values[rows] = torch.from_numpy(scaled.astype(np.float32))
-    return FlatSeries(values, observed, panel.offsets, panel.ids)
+    return FlatSeries(values, observed, panel.offsets, panel.ids, file)
 
 
 def _carried(
@@ -87,27 +104,3 @@ def _carried(
     """Missing values replaced by the last known one of their series, 0 where there is none."""
     last = np.maximum.accumulate(np.where(known, np.arange(len(scaled)), -1))
     return np.where(last >= start, scaled[np.maximum(last, 0)], 0.0)
-
-
-def _portions(offsets: Ints) -> Iterator[tuple[int, int]]:
-    """Whole series, first to stop, of at most `PORTION` rows together, or one that is longer."""
-    first, count = 0, len(offsets) - 1
-    while first < count:
-        stop = int(np.searchsorted(offsets, offsets[first] + PORTION, side="right")) - 1
-        stop = min(max(stop, first + 1), count)
-        yield first, stop
-        first = stop
-
-
-def _allocate(rows: int) -> Tensor:
-    """Room for so many float32, in memory, or in a file that has no name any more."""
-    if rows < MAPPED_FROM:
-        return torch.empty(rows)
-    handle, name = tempfile.mkstemp(prefix="vneuron-", suffix=".f32")
-    try:
-        if hasattr(os, "posix_fallocate"):  # else a full disk would show as a crash much later
-            os.posix_fallocate(handle, 0, 4 * rows)
-        return torch.from_file(name, shared=True, size=rows, dtype=torch.float32)
-    finally:
-        os.close(handle)
-        os.unlink(name)

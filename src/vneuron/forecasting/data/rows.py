@@ -1,15 +1,20 @@
 """Rows of many series laid end to end, and how a message names one of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["FlatRows", "Floats", "Ints", "counted", "name_some"]
+__all__ = ["FlatRows", "Floats", "Ints", "counted", "name_some", "portions"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+PORTION = 2**22
+"""Rows that are worked on at a time, so that what is only needed on the way, several times as
+large as the rows themselves, never stands beside the whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,3 +90,18 @@ def name_some(names: list[str] | tuple[str, ...], limit: int = 5) -> str:
     """
     shown = ", ".join(repr(name) for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def portions(offsets: Ints) -> Iterator[tuple[int, int]]:
+    """Whole series, first to stop, of at most `PORTION` rows together, or one that is longer.
+
+    Example:
+        >>> list(portions(np.array([0, 3, 2**22, 2**22 + 1])))
+        [(0, 2), (2, 3)]
+    """
+    first, count = 0, len(offsets) - 1
+    while first < count:
+        stop = int(np.searchsorted(offsets, offsets[first] + PORTION, side="right")) - 1
+        stop = min(max(stop, first + 1), count)
+        yield first, stop
+        first = stop

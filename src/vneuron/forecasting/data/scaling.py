@@ -10,7 +10,7 @@ import pandas as pd
 
 from .errors import DataError
 from .frame import Panel
-from .rows import Floats, name_some
+from .rows import Floats, Ints, name_some, portions
 
 __all__ = ["Scaling"]
 
@@ -49,28 +49,24 @@ class Scaling:
         """
         count = len(panel)
         ends = panel.lengths if stop is None else np.broadcast_to(np.asarray(stop), (count,))
-        within = np.arange(len(panel.values)) - panel.offsets[:-1][panel.series]
-        used = panel.observed & (within < ends[panel.series])
-        series, values = panel.series[used], np.compress(used, panel.values)
-        known = np.bincount(series, minlength=count)
+        known, mean, sd = np.zeros(count, dtype=np.int64), np.zeros(count), np.ones(count)
+        constant = np.zeros(count, dtype=bool)
+        every = np.asarray(panel.values)
+        for first, last in portions(panel.offsets):
+            part = slice(first, last)
+            offsets = panel.offsets[first : last + 1]
+            values = every[offsets[0] : offsets[-1]]
+            found = _moments(values, offsets - offsets[0], ends[part])
+            known[part], mean[part], sd[part], constant[part] = found
         if (known == 0).any():
             name = panel.ids[int(np.argmin(known))]
             raise DataError(
                 f"series {name!r} has no known value in its training rows "
                 f"({int((known == 0).sum())} such series): drop it, or train on more rows"
             )
-        mean = np.bincount(series, weights=values, minlength=count) / known
-        # The second pass keeps the digits that E x² − (E x)² would lose.
-        deviation = values - mean[series]
-        sd = np.sqrt(np.bincount(series, weights=deviation**2, minlength=count) / known)
-        starts = np.concatenate([[0], np.cumsum(known)[:-1]])
-        lowest, highest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-        # a spread whose square is no number any more is none
-        constant = (lowest == highest) | (sd == 0.0)
-        mean = np.where(constant, lowest, mean)
         names = [panel.ids[int(position)] for position in np.flatnonzero(constant)]
         notes = (f"constant in the training rows: {name_some(names)}",) if names else ()
-        return cls(panel.ids, mean, np.where(constant, 1.0, sd), notes)
+        return cls(panel.ids, mean, sd, notes)
 
     @classmethod
     def identity(cls, panel: Panel) -> Scaling:
@@ -102,3 +98,30 @@ class Scaling:
         """Values in the data's unit, the inverse of ``apply``."""
         shape = (-1,) + (1,) * (scaled.ndim - 1)
         return scaled * self.sd[series].reshape(shape) + self.mean[series].reshape(shape)
+
+
+def _moments(
+    values: Floats, offsets: Ints, ends: Ints
+) -> tuple[Ints, Floats, Floats, npt.NDArray[np.bool_]]:
+    """How many values each series knows before its end, mean, deviation, whether it is constant.
+
+    [series] each; a constant series has deviation 1. Where a series knows none, only the first
+    says anything.
+    """
+    count = len(ends)
+    lengths = np.diff(offsets)
+    within = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
+    used = ~np.isnan(values) & (within < np.repeat(ends, lengths))
+    series, values = np.repeat(np.arange(count), lengths)[used], np.compress(used, values)
+    known = np.bincount(series, minlength=count)
+    if (known == 0).any():
+        return known, np.zeros(count), np.ones(count), known == 0
+    mean = np.bincount(series, weights=values, minlength=count) / known
+    # The second pass keeps the digits that E x² − (E x)² would lose.
+    deviation = values - mean[series]
+    sd = np.sqrt(np.bincount(series, weights=deviation**2, minlength=count) / known)
+    starts = np.concatenate([[0], np.cumsum(known)[:-1]])
+    lowest, highest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    # a spread whose square is no number any more is none
+    constant = (lowest == highest) | (sd == 0.0)
+    return known, np.where(constant, lowest, mean), np.where(constant, 1.0, sd), constant
