@@ -123,7 +123,7 @@ def main() -> None:
             print(line, flush=True)
     rows = options.series[-1] * options.rows
     peak = max(mib for _, mib in table[-1].values()) - table[-1]["imports"][1]
-    print(f"bytes a row at the highest peak, frame included: {peak * 2**20 / rows:.0f}")
+    print(f"bytes a row at the highest peak, without imports: {peak * 2**20 / rows:.0f}")
 
 
 if __name__ == "__main__":
