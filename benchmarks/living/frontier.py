@@ -43,7 +43,7 @@ SETTINGS = (
     Setting("β = 0.1", beta=0.1),
     Setting("β = 1", beta=1.0),
     Setting("thermostat", control="free"),
-    Setting("adaptive", control="adaptive", beta=1.0),
+    Setting("adaptive", control="adaptive"),
 )
 SCORES = ("joint_nll", "path_coverage_80", "path_crps", "energy", "crps", "mse")
 

@@ -89,7 +89,7 @@ def add_data(parser: argparse.ArgumentParser, epochs: int = 4) -> None:
 def configuration(
     arguments: argparse.Namespace, network: str, control: str, prior: str, seed: int
 ) -> ForecasterConfig:
-    """A network of its usual size; units start at β = .1 where no preset sets it."""
+    """A network of its usual size; units start at β = .1."""
     usual: dict[str, Any] = {"units": 1024, "dropout": 0.05} if network == "reference" else {}
     return ForecasterConfig(
         arguments.horizon,
@@ -98,7 +98,7 @@ def configuration(
         network=network,  # type: ignore[arg-type]
         control="none" if control == "twin" else control,  # type: ignore[arg-type]
         prior=prior,  # type: ignore[arg-type]
-        beta=1.0 if control == "adaptive" else 0.1,
+        beta=0.1,
         epochs=arguments.epochs,
         seed=seed,
         **usual,

@@ -144,7 +144,7 @@ def run(
         typer.Option(
             rich_help_panel=options.MODEL, help="Price of a nat of each unit's KL, per window."
         ),
-    ] = 1.0,
+    ] = 0.1,
     likelihood: Annotated[
         str,
         typer.Option(

@@ -92,7 +92,7 @@ class ForecasterConfig:
     prior: PriorKind = "learned"
     ar_form: TransitionForm | None = None
     macro_dim: int = 4
-    beta: float = 1.0
+    beta: float = 0.1
     likelihood: LikelihoodChoice = "student"
     units_family: UnitsFamily = "gaussian"
     location: LocationChoice = "auto"

@@ -132,7 +132,7 @@ class EVEForecaster(AbstractForecaster):
         prior: PriorKind = "learned",
         ar_form: TransitionForm | None = None,
         macro_dim: int = 4,
-        beta: float = 1.0,
+        beta: float = 0.1,
         likelihood: LikelihoodChoice = "student",
         units_family: UnitsFamily = "gaussian",
         location: LocationChoice = "auto",
