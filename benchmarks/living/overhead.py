@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 import vneuron as vn
 from vneuron.forecasting.data.windows import WindowBatch
+from vneuron.forecasting.networks.features import Encoder
 from vneuron.forecasting.networks.network import TrajectoryNetwork
 from vneuron.forecasting.networks.reference import ReferenceNetwork, ReferenceObjective
 from vneuron.forecasting.networks.reference.use import measure_use
@@ -65,15 +66,18 @@ class Variant:
         self.network: nn.Module
         if network == "plain" and not lag:
             self.network = self.objective = Plain(layer)
-        elif network == "trajectory":
-            self.network = TrajectoryNetwork(INPUT, HORIZON, units=layer, prior_lag=lag)
+        elif network in ("trajectory", "mlp"):
+            encoder: Encoder = "mlp" if network == "mlp" else "linear"
+            self.network = TrajectoryNetwork(
+                INPUT, HORIZON, units=layer, prior_lag=lag, encoder=encoder
+            )
             self.objective = TrajectoryObjective(self.network)
         elif network == "reference":
             self.network = ReferenceNetwork(INPUT, HORIZON, layer, prior_lag=lag)
             self.objective = ReferenceObjective(self.network)
         else:
             raise ValueError(
-                f"network is {network!r}, expected trajectory or reference, or plain without "
+                f"network is {network!r}, expected trajectory, mlp or reference, or plain without "
                 "--memory."
             )
         if kind == "all":
@@ -140,7 +144,7 @@ def compare(network: str, units: int, k: int, lag: int, pairs: int, steps: int) 
         for kind, own in times.items()
     }
     if network != "plain":
-        windows = USE_WINDOWS if network == "trajectory" else 256
+        windows = USE_WINDOWS if network in ("trajectory", "mlp") else 256
         measured = []
         for _ in range(3):
             began = time.process_time()
