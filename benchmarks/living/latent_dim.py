@@ -63,7 +63,7 @@ def run(panel: Panel, arguments: argparse.Namespace, units: int, k: int, seed: i
     )
     sizes = {f"{part}_size": getattr(arguments, f"{part}_size") for part in ("train", "val")}
     material = prepare(panel, config, **sizes)
-    model, outcome = train("EVE", material, config, quiet=True)
+    model, outcome = train("EVE", material, quiet=True)
     found = scores(model, held_out(material, config, arguments.step), panel, "val_")
     return found | units_state(model) | {"cpu_seconds": outcome.cpu_seconds}
 
