@@ -37,7 +37,10 @@ def series(rows: int = 500, seed: int = 0) -> pd.DataFrame:
 
 @pytest.fixture(scope="module", params=["negbinomial", "poisson"])
 def fitted(request: pytest.FixtureRequest) -> EVEForecaster:
-    return EVEForecaster(likelihood=request.param, **SMALL).fit(series(), test_size=48)
+    # eight epochs of 50 steps: the law starts narrow, and has to have found its width
+    return EVEForecaster(likelihood=request.param, **{**SMALL, "epochs": 8}).fit(
+        series(), test_size=48
+    )
 
 
 def test_forecasts_are_of_counts(fitted: EVEForecaster) -> None:
@@ -65,7 +68,8 @@ def test_scores_are_finite_and_those_of_the_data(fitted: EVEForecaster) -> None:
         assert np.isfinite(scores[name]), name
         assert scores["raw"][name] == pytest.approx(scores[name])  # counts are not scaled
     # Busy days are more varied than Poisson counts are.
-    assert (0.3 if fitted.config.likelihood == "poisson" else 0.6) < scores["coverage_80"] < 0.95
+    low, high = (0.3, 0.7) if fitted.config.likelihood == "poisson" else (0.65, 0.95)
+    assert low < scores["coverage_80"] < high
 
 
 def test_it_comes_back_from_disk(fitted: EVEForecaster, tmp_path: Path) -> None:
