@@ -1,7 +1,7 @@
 """MNIST by iterative Poisson inference: R², zeros, and a linear probe on the codes.
 
     python benchmarks/iterative/mnist.py ../shared/data/mnist --seed 0
-    python benchmarks/iterative/mnist.py ../shared/data/mnist --train-images 20000 --held-out 400
+    python benchmarks/iterative/mnist.py ../shared/data/mnist --seed 0 --held-out 400
 
 CPU seconds of one thread. Scores are on test images, after the stated number of steps; "sampled"
 codes are whole counts. The probe is scikit-learn's logistic regression on mean codes. With
@@ -32,12 +32,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", choices=["poisson", "gaussian", "rectified"], default="poisson")
     parser.add_argument("--latents", type=int, default=512)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--beta", type=float, default=0.068)
-    parser.add_argument("--prior-rate", type=float, default=1e-6)
-    parser.add_argument("--fineness", type=float, default=4.0)
-    parser.add_argument("--train-images", type=int, help="the last so many; all if not given")
+    parser.add_argument("--steps", type=int, default=128, help="T, in training")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--beta", type=float, default=0.65)
+    parser.add_argument("--prior-rate", type=float, default=0.1)
+    parser.add_argument("--prior-shape", type=float, default=0.01, help="0: a Poisson prior")
+    parser.add_argument("--fineness", type=float, default=1.0)
+    parser.add_argument("--train-images", type=int, default=30_000, help="the last so many")
     parser.add_argument("--held-out", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=200)
     parser.add_argument("--test-steps", type=int, nargs="+", default=[16, 128, 1000])
@@ -58,8 +59,7 @@ def main() -> None:
     images, labels = data["train"]
     scored = images[: options.held_out] if options.held_out else data["test"][0]
     fitted = images[options.held_out :]
-    if options.train_images:
-        fitted = fitted[-options.train_images :]
+    fitted = fitted[-options.train_images :]
     arguments = {
         "latents": options.latents,
         "steps": options.steps,
@@ -71,7 +71,10 @@ def main() -> None:
     }
     if options.model == "poisson":
         model: IterativePoissonVAE | IterativeGaussianVAE = IterativePoissonVAE(
-            **arguments, prior_rate=options.prior_rate, fineness=options.fineness
+            **arguments,
+            prior_rate=options.prior_rate,
+            prior_shape=options.prior_shape or None,
+            fineness=options.fineness,
         )
     else:
         activation = "identity" if options.model == "gaussian" else "rectified"

@@ -75,16 +75,17 @@ class AbstractIterativeVAE(AbstractImageModel):
             self._train_through_time(images, held_out, run)
 
     def _train_closed_form(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
-        model, beta = self.module_, self._beta()
-        prior_rate = getattr(self, "prior_rate", None)
-        fineness = getattr(self, "fineness", 1.0)
-        learner = ClosedFormLearner(model, self.noise, prior_rate, fineness).to(images.device)
+        beta = self._beta()
+        learner = self._learner().to(images.device)
         learner.start(images)
 
         def learn(batch: Tensor) -> Tensor:
             return learner.learn(batch, self.steps, beta).energy.mean()
 
         learn_by_settling(self, learner, learn, images, held_out, run)
+
+    def _learner(self) -> ClosedFormLearner:
+        return ClosedFormLearner(self.module_, self.noise)
 
     def _train_through_time(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
         updates = update_count(self, images)
@@ -148,13 +149,5 @@ class AbstractIterativeVAE(AbstractImageModel):
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {bound}.")
-        prior_rate = getattr(self, "prior_rate", None)
-        if prior_rate is not None and not prior_rate > 0:
-            raise ValueError(
-                f"prior_rate is {prior_rate}, expected a positive number, or None to learn it."
-            )
-        fineness = getattr(self, "fineness", 1.0)
-        if not fineness > 0:
-            raise ValueError(f"fineness is {fineness}, expected a positive number.")
         if self.beta is not None and not self.beta >= 0:
             raise ValueError(f"beta is {self.beta}, expected a number not below 0.")
