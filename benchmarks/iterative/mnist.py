@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--latents", type=int, default=512)
     parser.add_argument("--steps", type=int, default=128, help="T, in training")
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--beta", type=float, default=0.65)
+    parser.add_argument("--beta", type=float, default=0.58)
     parser.add_argument("--prior-rate", type=float, default=0.1)
     parser.add_argument("--prior-shape", type=float, default=0.01, help="0: a Poisson prior")
     parser.add_argument("--fineness", type=float, default=1.0)
