@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -123,10 +124,22 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, StoredModel):  # type:
             RunFolderError: if `run_dir` holds something and `resume` is not set.
         """
         rows, shape = to_rows(images)
+        return self._learn_from(rows, shape, run_dir, resume, overwrite, source)
+
+    def _learn_from(
+        self,
+        rows: Tensor,
+        shape: tuple[int, ...],
+        run_dir: str | Path | None,
+        resume: bool,
+        overwrite: bool,
+        source: Mapping[str, Any] | None,
+    ) -> Self:
+        """Learn from rows of pixels of images of a shape; a row may hold several frames."""
         if len(rows) < 2:
             raise ValueError("there is 1 image, expected at least 2: one has to be held out.")
         self.shape_ = shape
-        self.n_features_in_ = rows.shape[1]
+        self.n_features_in_ = math.prod(shape)
         self.scale_ = float(rows.std()) or 1.0
         rows = rows / self.scale_
         with torch.random.fork_rng():

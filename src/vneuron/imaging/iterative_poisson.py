@@ -7,6 +7,7 @@ from torch import nn
 from ..inference import IterativePoisson
 from .closed_form import ClosedFormLearner, Noise
 from .decoders import DecoderKind, build_decoder
+from .films import Motion
 from .iterative import AbstractIterativeVAE, Learning
 
 __all__ = ["IterativePoissonVAE"]
@@ -30,6 +31,8 @@ class IterativePoissonVAE(AbstractIterativeVAE):
             after each batch; linear decoders only, and by far the quicker. "through_time": the
             published way, gradients through all steps with relaxed counts.
         truncate: under "through_time", steps between cuts of the gradient; None never cuts.
+        motion: under "through_time", how images are shown: "still", "rotating" or "jittering". For
+            films of your own see `fit_films`.
         decoder: "linear", "mlp" or "conv".
         noise: in closed form, whether σ is "shared" or one for each "pixel".
         prior_rate: in closed form, r₀, the expected spikes of each latent at rest, held there; None
@@ -75,6 +78,7 @@ class IterativePoissonVAE(AbstractIterativeVAE):
         batch_size: int = 200,
         learning: Learning = "closed_form",
         truncate: int | None = None,
+        motion: Motion = "still",
         decoder: DecoderKind = "linear",
         noise: Noise = "shared",
         prior_rate: float | None = 0.005,
