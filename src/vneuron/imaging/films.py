@@ -51,7 +51,7 @@ def film_of(motion: Motion, shape: tuple[int, ...]) -> Film:
         )
 
     def moving(rows: Tensor, frames: int) -> Iterable[Tensor]:
-        pictures = rows.unflatten(1, shape)
+        pictures = rows.reshape(-1, *shape)
         if motion == "rotating":
             return (frame.flatten(1) for frame in rotating(pictures, frames))
         seed = int(torch.randint(_LARGEST_SEED, ()))
@@ -67,4 +67,4 @@ def given_film(rows: Tensor, frames: int) -> Iterable[Tensor]:
         >>> [frame.tolist() for frame in given_film(torch.tensor([[1, 2, 3, 4]]), 2)]
         [[[1, 2]], [[3, 4]]]
     """
-    return rows.unflatten(1, (frames, -1)).unbind(1)
+    return rows.reshape(len(rows), frames, -1).unbind(1)
