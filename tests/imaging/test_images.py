@@ -176,3 +176,15 @@ def test_a_linear_probe_reads_what_is_there() -> None:
     assert linear_probe(codes[:300], labels[:300], codes[300:], labels[300:]) > 0.97
     noise = rng.standard_normal((400, 3))
     assert linear_probe(noise[:300], labels[:300], noise[300:], labels[300:]) < 0.6
+
+
+def test_a_probe_chooses_its_penalty_on_training_codes() -> None:
+    # Few examples in many dimensions, one of which tells: a weak penalty fits noise.
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 900)
+    codes = rng.standard_normal((900, 200))
+    codes[:, 0] += 2.0 * labels
+    parts = codes[:300], labels[:300], codes[300:], labels[300:]
+    chosen = linear_probe(*parts, strengths=(1e-3, 100.0))
+    assert chosen == linear_probe(*parts, strengths=(1e-3,))
+    assert chosen > linear_probe(*parts, strengths=(100.0,)) + 0.02
