@@ -40,7 +40,8 @@ def main() -> None:
         for row in scores(arguments, seed, arguments.seen, arguments.step)
     ]
     frame = pd.concat(rows)
-    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}"
+    folder = arguments.out / "conditioning" / f"{name_of(arguments)}-{arguments.horizon}"
+    folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(folder / "conditioning.parquet", index=False)
     windows = len(frame) // len(arguments.seeds) // len(MODELS) // len(WAYS)
     print(

@@ -6,31 +6,29 @@ Test windows against the same windows with a fault, and against windows of other
 - units: the units' nats alone, KL of their posteriors from the aggregate of training;
 - familiarity: the looks alone;
 - variance: mean log standard deviation of EVE's forecast, in training deviations;
-- ensemble: mean log spread between the mean paths of five deterministic twins;
+- ensemble: mean log spread between the mean paths of five deterministic twins, those of the
+  ensemble that run.py scores;
 - features: Mahalanobis distance of EVE's features (shrunk covariance of training windows);
 - pca: reconstruction error of normalised windows by 16 principal components.
 
 Settings of the familiarity score were chosen on validation windows with faults of other seeds.
 
-    python benchmarks/forecasting/novelty.py ETTh1.csv --train-size 8640 --val-size 2880 \
-        --test-size 2880 --other exchange_rate.csv weather.csv
+    python benchmarks/forecasting/novelty.py ETTh1.csv --other exchange_rate.csv weather.csv
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
 from faults import FAULTS
-from trained import name_of, parser, trained
+from harness.models import MEMBERS
+from trained import name_of, parser, trained, workshop
 
 from vneuron.forecasting.data.scaling import Scaling
 from vneuron.forecasting.data.tables import read_table
 from vneuron.forecasting.data.windows import evenly_spaced, flatten
 from vneuron.forecasting.familiarity import Familiarity
-from vneuron.forecasting.fitting import train
 from vneuron.forecasting.networks.normalisation import window_scale
 from vneuron.forecasting.novelty import novelty
 
@@ -42,12 +40,12 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--other", nargs="*", default=[], help="files with windows of other data")
     options.add_argument("--windows", type=int, default=1000)
-    options.add_argument("--extra-twins", type=int, nargs="*", default=[3, 4])
     arguments = options.parse_args()
-    twins = ensemble(arguments)
     rows = []
     for seed in arguments.seeds:
         field, _, material = trained(arguments, seed)
+        shop = workshop(arguments, seed)
+        twins = [shop.member(k).contender("twin")[0].network for k in range(MEMBERS)]
         judge = Judge(field.eve.network, twins, contexts(material.train, SEEN))
         random = np.random.default_rng(seed)
         test = contexts(material_test(material, arguments), arguments.windows)
@@ -60,8 +58,9 @@ def main() -> None:
             row = {score: auroc(usual[score], found[score]) for score in SCORES}
             rows.append({"seed": seed, "case": case, **row})
     frame = pd.DataFrame(rows)
-    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}"
-    frame.to_parquet(folder / "novelty.parquet", index=False)
+    folder = arguments.out / "novelty"
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(folder / f"{name_of(arguments)}-{arguments.horizon}.parquet", index=False)
     table = frame.drop(columns="seed").groupby("case", sort=False)
     mean, sd = table.mean(), table.std()
     faults = frame[frame["case"].isin(FAULTS)].drop(columns="case").groupby("seed").mean()
@@ -92,29 +91,6 @@ def other_contexts(path: str, shape: tuple[int, int], random: np.random.Generato
     room = panel.lengths[series] - shape[1]
     start = panel.offsets[series] + (random.random(shape[0]) * room).astype(int)
     return flat[start[:, None] + np.arange(shape[1])]
-
-
-def ensemble(arguments) -> list:
-    """Five deterministic twins: those of the seeds, and further ones trained here and kept."""
-    found = []
-    for seed in arguments.seeds:
-        field, _, material = trained(arguments, seed)
-        found.append(field.models["twin"].network)
-    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}"
-    for seed in arguments.extra_twins:
-        path = folder / f"twin-{seed}.pt"
-        _, config = field.eve, field.eve.config
-        config = type(config)(**{**config.as_dict(), "seed": seed})
-        if path.exists():
-            from vneuron.forecasting.model import FittedModel
-
-            model = FittedModel.untrained("twin", config, field.eve.memory)
-            model.network.load_state_dict(torch.load(path, weights_only=True))
-        else:
-            model, _ = train("twin", replace(material, config=config), quiet=True)
-            torch.save(model.network.state_dict(), path)
-        found.append(model.network.eval())
-    return found
 
 
 class Judge:

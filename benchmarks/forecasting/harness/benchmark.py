@@ -22,6 +22,7 @@ from .protocols import Sizes, name_of, windows_to_score
 from .quantile_protocol import score_quantiles
 from .results import Results, RunKey, source_digest
 from .scoring import means, score_windows
+from .shown import shown_windows
 from .workshop import Workshop
 
 
@@ -178,5 +179,8 @@ class Benchmark:
         }
         if request.protocol == "B":
             row |= score_quantiles(model.forecast, windows, material.scaling, request.seed)
-        self.results.write(request.key(), row, frame)
+        shown = None
+        if model.joint and request.model not in THEIRS:  # theirs are known for these windows alone
+            shown = shown_windows(model.forecast, windows, request.seed)
+        self.results.write(request.key(), row, frame, shown)
         return row

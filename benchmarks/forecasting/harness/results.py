@@ -14,7 +14,7 @@ import pandas as pd
 
 import vneuron
 
-ROWS, WINDOWS = "row.parquet", "windows.parquet"
+ROWS, WINDOWS, SHOWN = "row.parquet", "windows.parquet", "shown.parquet"
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,16 @@ class Results:
     def path(self, key: RunKey, ending: str) -> Path:
         return self.folder / f"{key.stem}.{ending}"
 
-    def write(self, key: RunKey, row: Mapping[str, Any], windows: pd.DataFrame) -> None:
-        """The windows first: where the row is, the run is whole."""
+    def write(
+        self,
+        key: RunKey,
+        row: Mapping[str, Any],
+        windows: pd.DataFrame,
+        shown: pd.DataFrame | None = None,
+    ) -> None:
+        """The row last: where it is, the run is whole."""
+        if shown is not None:
+            write_parquet(self.path(key, SHOWN), shown)
         write_parquet(self.path(key, WINDOWS), windows)
         write_parquet(self.path(key, ROWS), pd.DataFrame([{**key.row(), **row}]))
 
@@ -104,6 +112,10 @@ class Results:
 
     def windows(self, stem: str) -> pd.DataFrame:
         return pd.read_parquet(self.folder / f"{stem}.{WINDOWS}")
+
+    def shown(self, stem: str) -> pd.DataFrame | None:
+        path = self.folder / f"{stem}.{SHOWN}"
+        return pd.read_parquet(path) if path.exists() else None
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
