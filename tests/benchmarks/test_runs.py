@@ -148,3 +148,51 @@ def test_too_little_data_is_said_and_the_rest_goes_on(
     told = capsys.readouterr()
     assert "too short" in told.err
     assert "12 steps" in told.out
+
+
+STUB = """
+import json, sys
+from pathlib import Path
+import numpy as np
+
+folder = Path(sys.argv[1])
+job = json.loads((folder / "job.json").read_text())
+contexts = np.load(folder / "contexts.npy")
+train = np.load(folder / "train.npz")
+assert train["offsets"].tolist() == [0, 280, 560], train["offsets"]
+assert abs(train["values"].mean()) < 1e-3
+loc = np.repeat(contexts[:, -1:], job["horizon"], 1)
+found = {"loc": loc}
+if job["model"].endswith("_student"):
+    found |= {"scale": np.full_like(loc, 0.8), "df": np.full_like(loc, 5.0)}
+np.savez(folder / "forecasts.npz", **found)
+(folder / "facts.json").write_text(json.dumps({"train_cpu_seconds": 1.5, "neuralforecast": "0"}))
+"""
+
+
+@pytest.mark.parametrize("protocol", ["A", "B"])
+def test_forecasts_of_another_environment_are_scored_on_our_windows(
+    small_csv, tmp_path, monkeypatch, protocol
+) -> None:
+    script = tmp_path / "stub.py"
+    script.write_text(STUB)
+    monkeypatch.setattr("harness.neuralforecast.SCRIPT", script)
+    benchmark = Benchmark(tmp_path / "out", sys.executable)
+    naive = benchmark.run(request(small_csv, "repeat_last", protocol))
+    point = benchmark.run(request(small_csv, "nf_patchtst", protocol, nf_steps=3))
+    student = benchmark.run(request(small_csv, "nf_nhits_student", protocol, nf_steps=3))
+    for score in ("mse", "mae", "path_crps", "energy", "probts_crps"):
+        assert point[score] == (None if naive[score] is None else pytest.approx(naive[score]))
+    assert student["mse"] == pytest.approx(naive["mse"])
+    assert student["crps"] < naive["crps"]
+    assert student["nll"] == pytest.approx(student["joint_nll"])
+    assert student["train_cpu_seconds"] == 1.5
+
+
+def test_a_failure_over_there_is_one_line(small_csv, tmp_path, monkeypatch) -> None:
+    script = tmp_path / "stub.py"
+    script.write_text("raise SystemExit('no such library')")
+    monkeypatch.setattr("harness.neuralforecast.SCRIPT", script)
+    benchmark = Benchmark(tmp_path / "out", sys.executable)
+    with pytest.raises(ValueError, match="neuralforecast failed: no such library"):
+        benchmark.run(request(small_csv, "nf_patchtst", nf_steps=3))
