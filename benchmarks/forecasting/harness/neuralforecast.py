@@ -88,7 +88,10 @@ def call(python: str, folder: Path) -> None:
     )
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise ValueError(f"neuralforecast failed: {last}; try {python} {SCRIPT} {folder}")
+        raise ValueError(
+            f"neuralforecast failed: {last} (exit code {done.returncode}); try "
+            f"{python} {SCRIPT} {folder}"
+        )
     (folder / "contexts.npy").unlink()
 
 

@@ -6,8 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,6 @@ class Workshop:
     max_steps: int | None
     folder: Path
     shared: Material | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def place(self) -> Path:
@@ -72,12 +70,14 @@ class Workshop:
             config = replace(self.shared.config, seed=self.config.seed)
             return replace(self.shared, config=config)
         kept = self.place / CHOICES
-        chosen = json.loads(kept.read_text()) if kept.exists() else None
+        chosen = json.loads(kept.read_text())["config"] if kept.exists() else None
         began = time.process_time()
         material = prepare(self.panel, self.config, **self.sizes, chosen=chosen)
         if chosen is None:
-            found = {"input_size": material.config.input_size, "encoder": material.config.encoder}
-            found["cpu_seconds"] = time.process_time() - began
+            found = {
+                "config": material.config.as_dict(),
+                "cpu_seconds": time.process_time() - began,
+            }
             write_text(kept, json.dumps(found))
         return material
 

@@ -71,7 +71,7 @@ def double(margins: FittedModel, batch: WindowBatch) -> TrajectoryDistribution:
     if not isinstance(path, TrajectoryDistribution):
         raise ValueError(f"found a {type(path).__name__}, expected margins of a trajectory network")
     path = path.rescale(torch.zeros(len(path)), torch.ones(len(path)))
-    return replace(path, loading=None, unit_scale=None)
+    return TrajectoryDistribution(path.loc, path.scale, path.df)
 
 
 def residual(margins: FittedModel, batch: WindowBatch) -> Tensor:
