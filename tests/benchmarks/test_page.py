@@ -92,7 +92,7 @@ def test_blocks_are_filled_and_prose_is_kept(results, tmp_path, monkeypatch, cap
     first = target.read_text()
     assert "| **EVE** | 2 | .3500" in first
     assert "| ETTh1 | 96 | .3500 |" in first
-    assert "0.986 (linear)" in first
+    assert ".986 (linear)" in first
     for prose in ("before", "between", "after", "kept"):
         assert prose in first
     assert "old" not in first

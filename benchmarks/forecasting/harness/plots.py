@@ -42,7 +42,7 @@ def reliability(rows: pd.DataFrame, path: Path) -> Path | None:
         return None
     plt = pyplot()
     figure, axes = plt.subplots(
-        2, len(sets), figsize=(2.6 * len(sets) + 1, 5), sharex=True, sharey=True, squeeze=False
+        2, len(sets), figsize=(2.6 * len(sets) + 1.4, 5.4), sharex=True, sharey=True, squeeze=False
     )
     colors = model_colors(RELIABLE)
     for column, data in enumerate(sets):
@@ -65,7 +65,8 @@ def reliability(rows: pd.DataFrame, path: Path) -> Path | None:
     axes[0][0].set_ylabel("steps covered")
     axes[1][0].set_ylabel("means over the window covered")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    columns = min(len(labels), 1 + len(sets))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
     return save(figure, path)
 
 
@@ -110,6 +111,6 @@ def save(figure: Any, path: Path) -> Path:
     """Laid out, without a date in the file, so that the same rows give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.set_layout_engine("constrained")
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    figure.savefig(path, dpi=100, metadata={"Software": None})
     pyplot().close(figure)
     return path

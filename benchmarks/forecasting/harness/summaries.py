@@ -245,11 +245,11 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def ratio(value: float | None, other: float | None) -> str:
-    return "–" if value is None or not other else f"{value / other:.3f}"
+    return "–" if value is None or not other else bare(value / other, 3)
 
 
 def markdown(frame: pd.DataFrame) -> str:
     """A table in Markdown."""
-    lines: list[Sequence[object]] = [list(frame.columns), ["---"] * frame.shape[1]]
-    lines += frame.astype(str).to_numpy().tolist()
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    lines: list[Sequence[object]] = [list(frame.columns), *frame.astype(str).to_numpy().tolist()]
+    rows = ["| " + " | ".join(map(str, line)) + " |" for line in lines]
+    return "\n".join([rows[0], "|" + "---|" * frame.shape[1], *rows[1:]])
