@@ -133,10 +133,10 @@ def trunk(shop: Workshop) -> TrajectoryNetwork:
 
 
 def full(label: str, **changes: Any) -> Maker:
-    """Margins without units, and one H × H correlation for all windows."""
+    """The static head's own margins, and in place of its factors one H × H correlation."""
 
     def make(shop: Workshop) -> Ready:
-        margins, outcome = shop.contender("linear", label, **changes)
+        margins, outcome = shop.contender("lowrank", label, **changes)
         began = time.process_time()
         model = FullCovariance.fit(margins, shop.material.train, shop.material.validation)
         seconds = outcome.cpu_seconds + time.process_time() - began
@@ -170,8 +170,8 @@ MODELS: dict[str, Maker] = {
     "linear": contender("linear"),
     "lowrank": contender("lowrank"),
     "lowrank_gaussian": contender("lowrank", "lowrank_gaussian", likelihood="gaussian"),
-    "full_gaussian": full("linear_gaussian", likelihood="gaussian"),
-    "full_student": full("linear"),
+    "full_gaussian": full("lowrank_gaussian", likelihood="gaussian"),
+    "full_student": full("lowrank"),
     "ensemble": ensemble,
     "mc_dropout": mc_dropout,
     "point_gaussian": point(GaussianResiduals),
@@ -188,8 +188,8 @@ TRAINED_AS: dict[str, tuple[str, ...]] = {
     "linear": ("linear",),
     "lowrank": ("lowrank",),
     "lowrank_gaussian": ("lowrank_gaussian",),
-    "full_gaussian": ("linear_gaussian",),
-    "full_student": ("linear",),
+    "full_gaussian": ("lowrank_gaussian",),
+    "full_student": ("lowrank",),
     "ensemble": ("twin",),
     "mc_dropout": ("twin",),
     "point_gaussian": ("point",),
