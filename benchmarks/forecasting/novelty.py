@@ -25,11 +25,12 @@ from faults import FAULTS
 from harness.models import MEMBERS
 from trained import name_of, parser, trained, workshop
 
+from vneuron.forecasting.data.place import Place
 from vneuron.forecasting.data.scaling import Scaling
 from vneuron.forecasting.data.tables import read_table
-from vneuron.forecasting.data.windows import evenly_spaced, flatten
+from vneuron.forecasting.data.windows import evenly_spaced, flatten, windows_between
 from vneuron.forecasting.familiarity import Familiarity
-from vneuron.forecasting.networks.normalisation import window_scale
+from vneuron.forecasting.networks.forecast_network import Reading
 from vneuron.forecasting.novelty import novelty
 
 SCORES = ("novelty", "units", "familiarity", "variance", "ensemble", "features", "pca")
@@ -46,15 +47,15 @@ def main() -> None:
         field, _, material = trained(arguments, seed)
         shop = workshop(arguments, seed)
         twins = [shop.member(k).contender("twin")[0].network for k in range(MEMBERS)]
-        judge = Judge(field.eve.network, twins, contexts(material.train, SEEN))
+        judge = Judge(field.eve.network, twins, *contexts(material.train, SEEN))
         random = np.random.default_rng(seed)
-        test = contexts(material_test(material, arguments), arguments.windows)
-        usual = judge(test)
+        test, place = contexts(material_test(material, arguments), arguments.windows)
+        usual = judge(test, place)
         cases = {name: fault(test, random) for name, fault in FAULTS.items()}
         for path in arguments.other:
             cases[path.split("/")[-1].split(".")[0]] = other_contexts(path, test.shape, random)
         for case, faulty in cases.items():
-            found = judge(faulty)
+            found = judge(faulty, place)
             row = {score: auroc(usual[score], found[score]) for score in SCORES}
             rows.append({"seed": seed, "case": case, **row})
     frame = pd.DataFrame(rows)
@@ -70,14 +71,13 @@ def main() -> None:
     print((mean.map("{:.3f}".format) + sd.map(" ({:.3f})".format)).to_string())
 
 
-def contexts(windows, count: int) -> np.ndarray:
-    chosen = evenly_spaced(len(windows), count)
-    return windows.gather(chosen).context.double().numpy()
+def contexts(windows, count: int) -> tuple[np.ndarray, Place | None]:
+    """Some contexts, and where they stand; a faulty window, or another's, stands there too."""
+    batch = windows.gather(evenly_spaced(len(windows), count))
+    return batch.context.double().numpy(), batch.place
 
 
 def material_test(material, arguments):
-    from vneuron.forecasting.data.windows import windows_between
-
     sizes = arguments.input_size, arguments.horizon
     return windows_between(material.flat, material.split.test, *sizes)
 
@@ -96,10 +96,10 @@ def other_contexts(path: str, shape: tuple[int, int], random: np.random.Generato
 class Judge:
     """All scores of contexts [windows, L]; higher is stranger."""
 
-    def __init__(self, network, twins: list, seen: np.ndarray) -> None:
+    def __init__(self, network, twins: list, seen: np.ndarray, place: Place | None) -> None:
         self.network, self.twins = network, twins
         self.familiarity = Familiarity.fit(seen)
-        features = self.features(seen)
+        _, features = self.read(seen, place)
         self.centre = features.mean(0)
         covariance = np.cov(features.T)
         ridge = 1e-2 * np.trace(covariance) / len(covariance)
@@ -110,14 +110,14 @@ class Judge:
         self.basis = vectors[:, ::-1][:, :COMPONENTS]
 
     @torch.no_grad()
-    def __call__(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, x: np.ndarray, place: Place | None) -> dict[str, np.ndarray]:
         context = torch.from_numpy(x).float()
-        reading = self.network.read(context)
+        reading, features = self.read(x, place)
         path = self.network.distribution(reading)
         units = novelty(self.network.units, reading.latent).double().numpy()
         looks = self.familiarity.nats(context.double().numpy())
-        means = torch.stack([twin(context).point() for twin in self.twins])
-        off = self.features(x) - self.centre
+        means = torch.stack([twin(context, None, place).point() for twin in self.twins])
+        off = features - self.centre
         gap = normalised(x) - self.mean
         return {
             "novelty": units + looks,
@@ -130,10 +130,13 @@ class Judge:
         }
 
     @torch.no_grad()
-    def features(self, x: np.ndarray) -> np.ndarray:
-        context = torch.from_numpy(x).float()
-        window = window_scale(context, None, self.network.location)
-        return self.network.features(window.apply(context), len(context)).double().numpy()
+    def read(self, x: np.ndarray, place: Place | None) -> tuple[Reading, np.ndarray]:
+        """What the network reads out of contexts, and the features by which it does."""
+        found: list[torch.Tensor] = []
+        hook = self.network.features.register_forward_hook(lambda *call: found.append(call[2]))
+        reading = self.network.read(torch.from_numpy(x).float(), None, place)
+        hook.remove()
+        return reading, found[0].double().numpy()
 
 
 def normalised(x: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ def parser(description: str | None) -> ArgumentParser:
     found.add_argument("--horizon", type=int, default=96)
     found.add_argument("--input-size", type=int, default=336)
     found.add_argument("--encoder", choices=("auto", "linear", "mlp"), default="auto")
+    found.add_argument("--features", default="auto", help="what networks are told of a window")
     found.add_argument("--train-size", type=int)
     found.add_argument("--val-size", type=int)
     found.add_argument("--test-size", type=int)
@@ -42,9 +43,13 @@ def name_of(arguments: Namespace) -> str:
 def workshop(arguments: Namespace, seed: int) -> Workshop:
     """Where the models of one seed are trained, or found trained."""
     torch.set_num_threads(1)
-    options = {} if arguments.encoder == "auto" else {"encoder": arguments.encoder}
     config = ForecasterConfig(
-        arguments.horizon, arguments.input_size, seed=seed, device="cpu", **options
+        arguments.horizon,
+        arguments.input_size,
+        seed=seed,
+        device="cpu",
+        encoder=arguments.encoder,
+        features=arguments.features,
     )
     panel = read_table(arguments.data, missing="interpolate", duplicates="first").panel
     sizes = {

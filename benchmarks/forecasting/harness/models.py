@@ -103,7 +103,7 @@ def point(kind: type[GaussianResiduals] | type[ConformalResiduals]) -> Maker:
 
         def path(batch: WindowBatch) -> Tensor:
             with torch.no_grad():
-                return module.path(batch.context, batch.context_observed)
+                return module.path(*batch.inputs)
 
         began = time.process_time()
         forecast = kind(path, material.validation)
@@ -126,7 +126,8 @@ def trunk(shop: Workshop) -> TrajectoryNetwork:
     """The network without units of the same options, for another head."""
     material = shop.material
     config = replace(material.config, network="trajectory", likelihood="gaussian")
-    network = build_network("linear", config, material.location, material.mask_inputs)
+    data = material.trial_data
+    network = build_network("linear", config, data.location, data.mask_inputs, data.surroundings)
     if not isinstance(network, TrajectoryNetwork):
         raise ValueError(f"found a {type(network).__name__}, expected a trajectory network")
     return network

@@ -37,7 +37,7 @@ class DroppedForecasts:
             for layer in dropouts:
                 layer.train()
             for _ in range(PASSES):
-                parts.append(self.network(batch.context, batch.context_observed))
+                parts.append(self.network(*batch.inputs))
             for layer in dropouts:
                 layer.eval()
         self.batches += 1

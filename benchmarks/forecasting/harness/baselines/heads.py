@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vneuron.forecasting.data.place import Place
 from vneuron.forecasting.data.windows import WindowBatch, Windows
 from vneuron.forecasting.forecast_task import EVALUATION_BATCH, decayed_groups
 from vneuron.forecasting.networks.network import TrajectoryNetwork
@@ -27,8 +28,10 @@ class SquaredError(nn.Module):
         super().__init__()
         self.trunk = trunk
 
-    def path(self, context: Tensor, observed: Tensor | None) -> Tensor:
-        return self.trunk(context, observed).point()
+    def path(
+        self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
+    ) -> Tensor:
+        return self.trunk(context, observed, place).point()
 
     def forward(
         self,
@@ -36,8 +39,9 @@ class SquaredError(nn.Module):
         target: Tensor,
         observed: Tensor | None = None,
         target_observed: Tensor | None = None,
+        place: Place | None = None,
     ) -> tuple[Tensor, tuple[()], Tensor, dict[str, Tensor]]:
-        squared = 0.5 * (target - self.path(context, observed)).square()
+        squared = 0.5 * (target - self.path(context, observed, place)).square()
         return as_step(squared, target_observed)
 
 
@@ -66,9 +70,11 @@ class QuantileHead(nn.Module):
             trunk.spread.weight.mul_(0.1)
             trunk.spread.bias.copy_(torch.log(torch.expm1(start)).repeat(trunk.horizon))
 
-    def quantiles(self, context: Tensor, observed: Tensor | None) -> Tensor:
+    def quantiles(
+        self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
+    ) -> Tensor:
         """[batch, H, levels]."""
-        reading = self.trunk.read(context, observed)
+        reading = self.trunk.read(context, observed, place)
         gaps = reading.spread.view(len(context), self.trunk.horizon, 2, self.gaps).cumsum(-1)
         middle = reading.mean_path[..., None]
         below, above = middle - gaps[:, :, 0].flip(-1), middle + gaps[:, :, 1]
@@ -81,14 +87,15 @@ class QuantileHead(nn.Module):
         target: Tensor,
         observed: Tensor | None = None,
         target_observed: Tensor | None = None,
+        place: Place | None = None,
     ) -> tuple[Tensor, tuple[()], Tensor, dict[str, Tensor]]:
-        error = target[..., None] - self.quantiles(context, observed)
+        error = target[..., None] - self.quantiles(context, observed, place)
         loss = 2.0 * torch.maximum(self.levels * error, (self.levels - 1.0) * error).mean(-1)
         return as_step(loss, target_observed)
 
     @torch.no_grad()
     def forecast(self, batch: WindowBatch) -> QuantileSteps:
-        values = self.quantiles(batch.context, batch.context_observed)
+        values = self.quantiles(*batch.inputs)
         return QuantileSteps(self.levels.double().numpy().round(6), values)
 
 
@@ -118,7 +125,7 @@ class HeadTask(AbstractTask):
         self._train, self._validation = train, validation
         freeze_unreached(self)
 
-    def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, ...]:
+    def batch(self, indices: Tensor, device: torch.device) -> tuple[Any, ...]:
         return arguments(self._train.gather(indices))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -137,10 +144,8 @@ class HeadTask(AbstractTask):
         return None
 
 
-def arguments(batch: WindowBatch) -> tuple[Tensor, ...]:
-    if batch.context_observed is None or batch.target_observed is None:
-        return batch.context, batch.target
-    return batch.context, batch.target, batch.context_observed, batch.target_observed
+def arguments(batch: WindowBatch) -> tuple[Any, ...]:
+    return batch.context, batch.target, batch.context_observed, batch.target_observed, batch.place
 
 
 def freeze_unreached(task: HeadTask) -> None:
