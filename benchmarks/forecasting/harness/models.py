@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -67,7 +68,7 @@ def contender(name: Contender, label: str | None = None, **changes: Any) -> Make
         model, outcome = shop.contender(name, label, **changes)
         facts = outcome_facts(outcome)
         if name == "EVE":
-            facts["unit_verdicts"] = str(model.health().counts)
+            facts["unit_verdicts"] = json.dumps(model.health().counts)
         return Ready(model.forecast, True, outcome.cpu_seconds, facts)
 
     return make

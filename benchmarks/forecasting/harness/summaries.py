@@ -120,6 +120,7 @@ class Summaries:
             ):  # fmt: skip
                 row[title] = self.gap(own, other, "joint_nll")
             row["energy − best independent"] = self.gap(own, stronger(own, "energy"), "energy")
+            row["living units"] = living(own)
             rows.append(row)
         return markdown(pd.DataFrame(rows)) if rows else None
 
@@ -184,7 +185,7 @@ class Summaries:
         return markdown(pd.DataFrame(rows)) if rows else None
 
     def intervals(self, data: str, horizon: int) -> str | None:
-        """Coverage and width of 80% intervals by quantity, from intervals.py."""
+        """Coverage of 80% intervals with its own interval, then width, from intervals.py."""
         path = self.folder / "intervals" / f"{data}-{horizon}" / "intervals.parquet"
         if not path.exists():
             return None
@@ -195,8 +196,7 @@ class Summaries:
             for _, one in frame[frame["quantity"] == quantity].iterrows():
                 name = NAMES[one["model"]].replace("*", "")
                 low, high = (bare(one[f"{end} 0.80"], 3) for end in ("low", "high"))
-                row[name] = f"{bare(one['cover 0.80'], 3)} [{low}, {high}]"
-                row[f"{name}: width"] = f"{one['width']:.3g}"
+                row[name] = f"{bare(one['cover 0.80'], 3)} [{low}, {high}]; {one['width']:.3g}"
             rows.append(row)
         return markdown(pd.DataFrame(rows))
 
@@ -225,6 +225,19 @@ def described(options: dict[str, object], rows: pd.DataFrame) -> str:
     parts += [f"{name}={value}" for name, value in settings.items()]
     parts.append(f"seeds {', '.join(str(n) for n in sorted(set(rows['seed'])))}")
     return ", ".join(parts)
+
+
+def living(rows: pd.DataFrame) -> str:
+    """Of EVE's units, by their verdicts, mean over seeds."""
+    if "unit_verdicts" not in rows:
+        return "–"
+    found = [
+        json.loads(text) for text in rows.loc[rows["model"] == "EVE", "unit_verdicts"].dropna()
+    ]
+    if not found:
+        return "–"
+    count = sum(one.get("living", 0) for one in found) / len(found)
+    return f"{count:.0f} of {sum(found[0].values())}"
 
 
 def auroc(told: pd.DataFrame, column: str) -> float | None:
