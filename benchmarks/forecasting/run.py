@@ -12,13 +12,10 @@ makes tables and plots of what is there.
 from __future__ import annotations
 
 import argparse
-import ast
 import os
 import sys
 import time
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from harness.benchmark import Benchmark, Request
@@ -26,9 +23,8 @@ from harness.models import MODELS
 from harness.neuralforecast import THEIRS
 from harness.protocols import data_set
 from harness.results import RunKey
+from harness.settings import add_settings, settings
 from harness.tables import print_scores
-
-from vneuron.forecasting.config import ForecasterConfig
 
 DATA_SETS = ("ETTh1", "ETTm1", "exchange_rate", "weather", "national_illness")
 BASIC = ("EVE", "twin", "linear", "lowrank", "ridge", "seasonal_naive", "repeat_last")
@@ -86,8 +82,7 @@ def parse() -> argparse.Namespace:
                         help="steps, or auto, by validation; A 336, ILI 104; B 96, 36")  # fmt: skip
     parser.add_argument("--step", type=int, default=1, help="use every so-manieth test window")
     parser.add_argument("--max-steps", type=int, help="most optimiser steps of an epoch")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE",
-                        help="options of the forecaster, e.g. epochs=20 encoder=mlp")  # fmt: skip
+    add_settings(parser)
     for name in ("train-size", "val-size", "test-size"):
         parser.add_argument(f"--{name}", type=number, help="rows, or a share")
     parser.add_argument("--neuralforecast", metavar="PYTHON",
@@ -108,21 +103,6 @@ def parse() -> argparse.Namespace:
         print(f"skipped without --neuralforecast PYTHON: {', '.join(theirs)}", file=sys.stderr)
         options.models = [name for name in options.models if name not in THEIRS]
     return options
-
-
-def settings(parser: argparse.ArgumentParser, given: list[str]) -> dict[str, Any]:
-    """NAME=VALUE as the forecaster's options; what is no Python literal is a text."""
-    known = {one.name for one in fields(ForecasterConfig)} - {"horizon", "input_size", "seed"}
-    found: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or name not in known:
-            parser.error(f"--set {text}: give NAME=VALUE with a NAME of {', '.join(sorted(known))}")
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = value
-    return found
 
 
 def number(text: str) -> int | float:

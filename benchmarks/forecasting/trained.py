@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from harness import protocols
 from harness.models import MODELS, Ready
+from harness.settings import add_settings, settings
 from harness.workshop import Workshop
 
 from vneuron.forecasting.comparison import Field
@@ -23,9 +24,8 @@ def parser(description: str | None) -> ArgumentParser:
     found = ArgumentParser(description=description)
     found.add_argument("data")
     found.add_argument("--horizon", type=int, default=96)
-    found.add_argument("--input-size", type=int, default=336)
-    found.add_argument("--encoder", choices=("auto", "linear", "mlp"), default="auto")
-    found.add_argument("--features", default="auto", help="what networks are told of a window")
+    found.add_argument("--input-size", type=int, help="336, ILI 104, unless given")
+    add_settings(found)
     found.add_argument("--train-size", type=int)
     found.add_argument("--val-size", type=int)
     found.add_argument("--test-size", type=int)
@@ -41,16 +41,12 @@ def name_of(arguments: Namespace) -> str:
 
 
 def workshop(arguments: Namespace, seed: int) -> Workshop:
-    """Where the models of one seed are trained, or found trained."""
+    """Where the models of one seed are trained, or found trained; fills in the look-back."""
+    if arguments.input_size is None:
+        arguments.input_size = protocols.data_set(arguments.data).look_back("A")
     torch.set_num_threads(1)
-    config = ForecasterConfig(
-        arguments.horizon,
-        arguments.input_size,
-        seed=seed,
-        device="cpu",
-        encoder=arguments.encoder,
-        features=arguments.features,
-    )
+    options = {"device": "cpu", **settings(ArgumentParser(), arguments.set)}
+    config = ForecasterConfig(arguments.horizon, arguments.input_size, seed=seed, **options)
     panel = read_table(arguments.data, missing="interpolate", duplicates="first").panel
     sizes = {
         name: own if getattr(arguments, name) is None else getattr(arguments, name)
