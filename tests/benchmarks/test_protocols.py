@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import doctest
+
+import harness.blocks
+import harness.protocols
+import harness.results
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,3 +63,10 @@ def test_look_backs_and_shares_follow_the_file() -> None:
     assert data_set("national_illness.csv").look_back("B") == 36
     assert data_set("ETTm2.csv").sizes["train_size"] == 34560
     assert data_set("prices.parquet").sizes["test_size"] == 0.2
+
+
+@pytest.mark.parametrize("module", [harness.blocks, harness.protocols, harness.results])
+def test_examples_in_docstrings(module) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted
+    assert not found.failed

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pandas as pd
+from bootstrap import interval
 
 from .results import ROWS, Results
-
-sys.path.append(str(Path(__file__).parents[1]))
-from bootstrap import interval
 
 CASE = ["data", "protocol", "horizon"]
 INDEPENDENT = ("twin", "linear")

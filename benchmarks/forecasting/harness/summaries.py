@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from faults import FAULTS
 
 from .chosen import CASE, case, mean_of, paired, stronger
 from .published import DUET_MSE, PATCHTST_MSE, PROBTS_CRPS
@@ -244,8 +245,6 @@ def auroc(told: pd.DataFrame, column: str) -> float | None:
     """Mean over injected faults and seeds; windows of other data sets are not among them."""
     if column not in told:
         return None
-    from faults import FAULTS
-
     return float(told.loc[told["case"].isin(FAULTS), column].mean())
 
 
