@@ -196,3 +196,19 @@ def test_a_failure_over_there_is_one_line(small_csv, tmp_path, monkeypatch) -> N
     benchmark = Benchmark(tmp_path / "out", sys.executable)
     with pytest.raises(ValueError, match="neuralforecast failed: no such library"):
         benchmark.run(request(small_csv, "nf_patchtst", nf_steps=3))
+
+
+def test_a_training_that_was_killed_at_its_start_begins_again(small_csv, tmp_path) -> None:
+    benchmark = Benchmark(tmp_path / "out")
+    asked = request(small_csv, "linear")
+    (benchmark.workshop(asked).place / "linear" / "checkpoints").mkdir(parents=True)
+    row = benchmark.run(asked)
+    assert row["train_steps"] == 8
+
+
+def test_look_back_by_validation_is_chosen_once(small_csv, tmp_path) -> None:
+    asked = request(small_csv, "repeat_last", input_size=None)
+    first = Benchmark(tmp_path / "out").run(asked)
+    benchmark = Benchmark(tmp_path / "out")
+    assert benchmark.workshop(asked).material.config.input_size == first["input_size"]
+    assert benchmark.workshop(asked).choice_seconds == first["choice_cpu_seconds"] > 0

@@ -22,6 +22,7 @@ from vneuron.forecasting.memory import Memory
 from vneuron.forecasting.model import FittedModel
 from vneuron.training.loop import Trainer
 from vneuron.training.outcome import TrainingOutcome
+from vneuron.training.run_folder import RunFolder
 from vneuron.training.task import AbstractTask
 
 from .protocols import Sizes
@@ -121,6 +122,8 @@ class Workshop:
                 training, max_steps_per_epoch=self.max_steps, min_steps_per_epoch=least
             )
         facts = {"sizes": self.sizes, "max_steps": self.max_steps, "model": label}
+        if (self.place / label).is_dir() and not RunFolder(self.place / label).is_run:
+            self.forget(label)  # killed before it had said what it is
         with open_run(self.place / label, self.material, facts, resume=True) as run:
             return Trainer(training).fit(task, run, label, resume=True)
 
