@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=ROOT / "docs/results/forecasting.md")
     parser.add_argument("--assets", type=Path, default=ROOT / "docs/assets")
     parser.add_argument("--paths-of", default="ETTh1", help="data set of the path plot")
+    parser.add_argument("--only", nargs="+", help="kinds of blocks to write, e.g. accuracy scores")
     parser.add_argument("--no-plots", action="store_true")
     options = parser.parse_args()
     results = Results(options.folder)
@@ -38,11 +39,16 @@ def main() -> None:
     if rows.empty:
         raise SystemExit(f"{options.folder} holds no results: run benchmarks/forecasting/run.py")
     summaries = Summaries(results, rows, options.folder)
-    text, written, left = fill(options.page.read_text(), summaries.write)
+
+    def write(name: str) -> str | None:
+        wanted = options.only is None or name.split()[0] in options.only
+        return summaries.write(name) if wanted else None
+
+    text, written, left = fill(options.page.read_text(), write)
     write_text(options.page, text)
     print(f"{options.page}: wrote {', '.join(written) or 'nothing'}")
     if left:
-        print(f"no results yet for {', '.join(left)}", file=sys.stderr)
+        print(f"left as they are: {', '.join(left)}", file=sys.stderr)
     if not options.no_plots:
         draw(results, rows, options)
 

@@ -96,7 +96,7 @@ def test_blocks_are_filled_and_prose_is_kept(results, tmp_path, monkeypatch, cap
     for prose in ("before", "between", "after", "kept"):
         assert prose in first
     assert "old" not in first
-    assert "no results yet for probts" in told.err
+    assert "left as they are: probts" in told.err
     page.main()
     assert target.read_text() == first
 

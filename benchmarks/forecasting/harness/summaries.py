@@ -76,9 +76,9 @@ class Summaries:
         return sorted(found, key=lambda one: (place.get(one[0], len(order)), one[0], one[1]))
 
     def scores(self, data: str, protocol: str, horizon: int) -> str | None:
-        """Every model of a case, mean (sd) over seeds."""
+        """Every model of a case, mean (sd) over seeds; nothing before EVE itself has a row."""
         rows = case(self.rows, data, protocol, horizon)
-        if rows.empty:
+        if "EVE" not in set(rows["model"]):
             return None
         rank = {name: number for number, name in enumerate(ORDER)}
         rows = rows.sort_values("model", key=lambda c: c.map(rank), kind="stable")
