@@ -56,8 +56,9 @@ def reliability(rows: pd.DataFrame, path: Path) -> Path | None:
                     levels = own["levels"].dropna().iloc[0]
                     label = NAMES[name].replace("*", "")
                     width = 2.2 if name == "EVE" else 1.2
+                    style = "--" if name == "full_student" else "-"
                     axis.plot(
-                        levels, np.mean(np.stack(curves), 0), color=colors[name], lw=width,
+                        levels, np.mean(np.stack(curves), 0), color=colors[name], lw=width, ls=style,
                         label=label,
                     )  # fmt: skip
         axes[0][column].set_title(f"{shown(data)}, {int(own['horizon'].iloc[0])} steps")
