@@ -58,8 +58,8 @@ def reliability(rows: pd.DataFrame, path: Path) -> Path | None:
                     width = 2.2 if name == "EVE" else 1.2
                     style = "--" if name == "full_student" else "-"
                     axis.plot(
-                        levels, np.mean(np.stack(curves), 0), color=colors[name], lw=width, ls=style,
-                        label=label,
+                        levels, np.mean(np.stack(curves), 0), color=colors[name],
+                        lw=width, ls=style, label=label,
                     )  # fmt: skip
         axes[0][column].set_title(f"{shown(data)}, {int(own['horizon'].iloc[0])} steps")
         axes[1][column].set_xlabel("nominal level")
