@@ -145,5 +145,9 @@ def test_the_reference_network_has_an_encoder_of_its_own(frame, tiny, monkeypatc
 
 
 def test_an_unknown_encoder_is_refused():
-    with pytest.raises(ValueError, match="encoder is 'patch', expected one of"):
-        EVEForecaster(6, 24, encoder="patch")
+    with pytest.raises(ValueError, match="encoder is 'conv', expected one of"):
+        EVEForecaster(6, 24, encoder="conv")
+    with pytest.raises(ValueError, match="features is 'all', expected one of"):
+        EVEForecaster(6, 24, features="all")
+    with pytest.raises(ValueError, match="noise is 'pink', expected one of"):
+        EVEForecaster(6, 24, noise="pink")
