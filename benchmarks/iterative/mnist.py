@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--prior-rate", type=float, default=0.1)
     parser.add_argument("--prior-shape", type=float, default=0.01, help="0: a Poisson prior")
     parser.add_argument("--fineness", type=float, default=1.0)
-    parser.add_argument("--train-images", type=int, default=20_000, help="the last so many")
+    parser.add_argument("--train-images", type=int, default=30_000, help="the last so many")
     parser.add_argument("--held-out", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=200)
     parser.add_argument("--test-steps", type=int, nargs="+", default=[16, 128, 1000])
