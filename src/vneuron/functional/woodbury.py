@@ -216,10 +216,10 @@ class _OwnPrecision(NamedTuple):
             if precisions:
                 by_alpha.append(k @ to_own)
                 by_beta.append(k @ to_beside)
-        own = by_own[:, whole].view(-1, units, units)
+        own = by_own.index_select(1, whole).view(-1, units, units)
         found = torch.bmm(self.loading[:, None], own)[:, 0]
         if len(self.loading) > 1:
-            beside = by_beside[:, whole].view(-1, units, units)
+            beside = by_beside.index_select(1, whole).view(-1, units, units)
             found[:-1] += torch.bmm(self.loading[1:, None], beside)[:, 0]
             found[1:] += torch.bmm(self.loading[:-1, None], beside)[:, 0]
         found.mul_(2.0)
@@ -232,7 +232,7 @@ def _precisions(
     if alpha is None or beta is None or len(alpha) == 1:
         return _SharedPrecision(loading, alpha, beta)
     rows, columns, _, _ = _triangle(loading.shape[1], loading.device)
-    left, right = loading[:, rows], loading[:, columns]
+    left, right = loading.index_select(1, rows), loading.index_select(1, columns)
     beside = left[:-1] * right[1:] + left[1:] * right[:-1]
     return _OwnPrecision(loading, alpha, beta, left * right, beside)
 
