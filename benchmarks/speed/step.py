@@ -21,6 +21,7 @@ from measure import Work, paired, verdict
 from torch import Tensor
 
 import vneuron as vn
+from vneuron.forecasting.data.window_index import Listed
 from vneuron.forecasting.data.windows import FlatSeries, Windows
 from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 from vneuron.forecasting.laws.trajectory import AbstractTrajectory
@@ -56,7 +57,7 @@ def windows(count: int, input_size: int = INPUT, horizon: int = HORIZON) -> Wind
     rows = count + input_size + horizon - 1
     flat = FlatSeries(torch.randn(rows).cumsum(0) / 30, None, np.array([0, rows]), ("a",))
     starts = torch.arange(count)
-    return Windows(flat, starts, torch.zeros_like(starts), input_size, horizon)
+    return Windows(flat, Listed(starts, torch.zeros_like(starts)), input_size, horizon)
 
 
 def stepper_of(
