@@ -111,6 +111,7 @@ class GrowingFile:
         self.dtype = np.dtype(dtype)
         self.rows = 0
         self._file = _unnamed()
+        weakref.finalize(self, self._file.close)
 
     def append(self, piece: npt.NDArray[Any]) -> None:
         """Write a piece behind the others."""
