@@ -191,7 +191,8 @@ class EVEForecaster(AbstractForecaster):
         """Train on all series of a frame.
 
         Args:
-            df: long frame, pandas or polars: unique_id, ds, y.
+            df: long frame, pandas or polars: unique_id, ds, y; or the path of a CSV or Parquet
+                file. A long Parquet file of many rows is read in pieces, into temporary files.
             val_size: rows of each series, after the training rows, by which the best epoch is
                 chosen (a float is a share); None is 10%.
             test_size: rows after those that the fit must not see; forecasts still start from the
