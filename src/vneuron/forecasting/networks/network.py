@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ...core import AbstractUnit, Latent, Reader
 from ...functional.own_noise import OwnNoise
+from ...units import GaussianUnits
 from ..data.place import Place, Surroundings
 from ..laws.predictive import TrajectoryDistribution
 from .features import Encoder, WindowFeatures
@@ -181,6 +182,19 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             self.noise = PathNoise(self.horizon, columns, kind)
             if units is not None and kind == "steered":
                 units.readers.append(Reader(self.noise, "gain"))
+
+    def margins(self) -> list[nn.Parameter]:
+        """What single steps' laws are made of: all that the joint likelihood does not move."""
+        parts = (self.mean_path, self.mean_residual, self.place, self.reader)
+        modules = [*(p for p in parts if p is not None), self.features, self.spread]
+        found = [parameter for module in modules for parameter in module.parameters()]
+        if self.raw_df is not None:
+            found.append(self.raw_df)
+        if self.units is not None:
+            found.append(self.mean_reader)
+            if isinstance(self.units, GaussianUnits):
+                found.extend(self.units.loc.parameters())
+        return found
 
     def dependence(self) -> list[nn.Parameter]:
         """What ties the steps together and is no part of the units: W, and the own noise's."""
