@@ -42,7 +42,7 @@ def test_what_a_line_cannot_foretell_gets_a_deeper_one():
     [(1.0, 0.9, "mlp"), (0.9, 1.0, "linear"), (float("nan"), 1.8, "mlp"), (1.0, 1.0, "linear")],
 )
 def test_the_lower_score_wins_and_a_failed_trial_never(linear, mlp, expected, monkeypatch):
-    scores = {"linear": linear, "mlp": mlp, "multiscale": 2.0, "patch": 2.0}
+    scores = {"linear": linear, "mlp": mlp, "multiscale": 2.0}
     monkeypatch.setattr(context_choice, "trial", lambda reader, *_: scores[reader.encoder])
     assert prepare(panel_of(logistic_map(200)), CONFIG).config.encoder == expected
 
@@ -54,7 +54,7 @@ def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(mon
     def trial(reader, data, config):
         size = data.train.input_size
         tried.append((size, reader, len(data.validation)))
-        better = {"linear": 0.5, "multiscale": 0.6, "patch": 0.7, "window": 0.2}
+        better = {"linear": 0.5, "multiscale": 0.6, "window": 0.2}
         return abs(size - 8) + sum(better.get(part, 0.0) for part in reader)
 
     monkeypatch.setattr(context_choice, "trial", trial)
@@ -94,7 +94,7 @@ def test_real_data_that_wander_stay_linear_and_electricity_does_not(shared_data)
     config = ForecasterConfig(96, 336)
     for path, sizes, expected in (
         ("exchange_rate/exchange_rate.csv.gz", (5311, 760, 1517), "linear"),
-        ("ett/ETTm1.csv.gz", (34560, 11520, 11520), "patch"),
+        ("ett/ETTm1.csv.gz", (34560, 11520, 11520), "mlp"),
     ):
         panel = read_table(shared_data / path, exogenous="ignore").panel
         train, val, test = sizes

@@ -25,7 +25,7 @@ from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
 from .data.place import Period, Surroundings
-from .data.rows import Ints
+from .data.rows import Ints, portions
 from .data.scaling import Scaling
 from .data.split import RowRange, Size, Split
 from .data.windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
@@ -84,7 +84,7 @@ class Material:
     @cached_property
     def familiarity(self) -> Familiarity | None:
         """What training windows look like; None where they are too short to describe."""
-        some = evenly_spaced(len(self.train), MOST_WINDOWS).to(self.train.starts.device)
+        some = evenly_spaced(len(self.train), MOST_WINDOWS).to(self.train.device)
         return Familiarity.fit(self.train.gather(some).context.double().cpu().numpy())
 
 
@@ -198,7 +198,7 @@ def _with_input_size(
 def _location(train: Windows) -> Location:
     """Mean or last value, by what foretells the training targets better."""
     some = evenly_spaced(len(train), LOCATION_WINDOWS)
-    batch = train.gather(some.to(train.starts.device))
+    batch = train.gather(some.to(train.device))
     target = batch.target
     if batch.target_observed is not None:
         target = target.masked_fill(~batch.target_observed, torch.nan)
@@ -220,8 +220,13 @@ def rows_in_span(panel: Panel, first: Ints, last: Ints) -> RowRange:
         last: latest stamp.
     """
     times = panel.times.view(np.int64)
-    before = np.concatenate([[0], np.cumsum(times < first[panel.series])])
-    within = np.concatenate([[0], np.cumsum(times <= last[panel.series])])
-    low, high = panel.offsets[:-1], panel.offsets[1:]
-    start = before[high] - before[low]
-    return RowRange(start, np.maximum(within[high] - within[low], start))
+    start, stop = np.zeros(len(panel), dtype=np.int64), np.zeros(len(panel), dtype=np.int64)
+    for begin, end in portions(panel.offsets):
+        offsets = panel.offsets[begin : end + 1]
+        part, low, high = slice(begin, end), offsets[:-1] - offsets[0], offsets[1:] - offsets[0]
+        stamps = times[offsets[0] : offsets[-1]]
+        owner = np.repeat(np.arange(begin, end), np.diff(offsets))
+        before = np.concatenate([[0], np.cumsum(stamps < first[owner])])
+        within = np.concatenate([[0], np.cumsum(stamps <= last[owner])])
+        start[part], stop[part] = before[high] - before[low], within[high] - within[low]
+    return RowRange(start, np.maximum(stop, start))
