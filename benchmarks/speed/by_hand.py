@@ -23,8 +23,8 @@ from step import HIDDEN, HORIZON, INPUT, WINDOWS, floor_of, step_of, stepper_of
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vneuron.forecasting.networks.normalisation import FLOOR
 from vneuron.forecasting.networks.network import MINIMUM_DF, MINIMUM_SPREAD, TrajectoryNetwork
+from vneuron.forecasting.networks.normalisation import FLOOR
 from vneuron.functional.gaussian import _CENTRE, _HALF_RANGE
 from vneuron.functional.woodbury import CHUNK
 from vneuron.objective import free_energy
@@ -57,8 +57,12 @@ class ByHand:
         sizes = [named[name].numel() for name in order]
         self.flat = torch.cat([named[name].detach().reshape(-1) for name in order])
         self.slope = torch.zeros_like(self.flat)
-        self.w = {n: p.view(named[n].shape) for n, p in zip(order, self.flat.split(sizes), strict=True)}
-        self.g = {n: p.view(named[n].shape) for n, p in zip(order, self.slope.split(sizes), strict=True)}
+        self.w = {
+            n: p.view(named[n].shape) for n, p in zip(order, self.flat.split(sizes), strict=True)
+        }
+        self.g = {
+            n: p.view(named[n].shape) for n, p in zip(order, self.slope.split(sizes), strict=True)
+        }
         ends = [sum(sizes[: len(matrices)]), sum(sizes[: len(sizes) - len(fast)]), sum(sizes)]
         self.groups = [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True) if b > a]
         self.first, self.second = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
@@ -89,9 +93,7 @@ class ByHand:
         size.square_().div_(INPUT).add_(FLOOR**2).sqrt_()
         u.div_(size)
         self.yn = torch.sub(y, mean, out=of("yn", b, HORIZON)).div_(size)
-        a = torch.addmm(
-            w["features.0.bias"], u, w["features.0.weight"].T, out=of("a", b, HIDDEN)
-        )
+        a = torch.addmm(w["features.0.bias"], u, w["features.0.weight"].T, out=of("a", b, HIDDEN))
         torch._C._nn.gelu(a, out=of("f", b, HIDDEN))
         if self.keep is None:
             draws = of("draws", b * HIDDEN // 2).view(torch.int64)
@@ -327,7 +329,7 @@ def hand_of(kind: str, batch: int, units: int) -> tuple[ByHand, Work]:
     """The step by hand, checked against autograd; and as a call without arguments."""
     _, task = stepper_of(kind, batch, units)
     network = task.network
-    flat = task._train.flat.values  # noqa: PD011
+    flat = task._train.flat.values
     hand = ByHand(kind, batch, units, network, flat)
     check(hand, task, batch)
     order = torch.randperm(WINDOWS)
