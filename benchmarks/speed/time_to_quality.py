@@ -10,7 +10,8 @@ with the data above and with the number of epochs given here. Its time is that o
 to the end of the epoch with its best *test* CRPS; what it spends on scores is left out, which
 favours it. EVE is trained afresh with more and more steps (one cosine each) until its test CRPS is
 at least as good; its time is that of preparing the data, training and validation together, its
-encoder and features named; with --trials they are chosen by trials, which count. One thread; imports are left out on both sides. Skipped where there is no checkout.
+encoder and features named; with --trials they are chosen by trials, which count. One thread;
+imports are left out on both sides. Skipped where there is no checkout.
 """
 
 from __future__ import annotations

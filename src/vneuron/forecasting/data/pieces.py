@@ -269,7 +269,7 @@ def _part(rows: FlatRows, first: int, stop: int) -> tuple[FlatRows, tuple[str, .
         rows.ids[first:stop],
         codes,
         np.array(rows.stamps[here]),
-        np.array(rows.values[here]),
+        np.array(rows.values[here]),  # noqa: PD011
         integer_time=rows.integer_time,
         zone=rows.zone,
     )
