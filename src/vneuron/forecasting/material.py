@@ -11,7 +11,15 @@ import numpy as np
 import torch
 
 from .config import ForecasterConfig
-from .context_choice import Reader, TrialData, best_of, choose_reader, input_sizes, reader_scores
+from .context_choice import (
+    EARLY,
+    Reader,
+    TrialData,
+    best_of,
+    choose_reader,
+    encoder_scores,
+    input_sizes,
+)
 from .data.calendar import periods_of
 from .data.counts import check_counts
 from .data.errors import DataError
@@ -63,7 +71,10 @@ class Material:
     def trial_data(self) -> TrialData:
         """What short trials need of it."""
         surroundings = Surroundings(len(self.panel), self.periods)
-        return TrialData(self.train, self.validation, self.location, self.mask_inputs, surroundings)
+        early = _early_windows(self.flat, self.split, self.config)
+        return TrialData(
+            self.train, early, self.validation, self.location, self.mask_inputs, surroundings
+        )
 
     @property
     def mask_inputs(self) -> bool:
@@ -134,9 +145,20 @@ def prepare(
     if config.network == "trajectory":
         surroundings = Surroundings(len(panel), periods)
         missing = flat.observed is not None
-        data = TrialData(train, validation, location, missing, surroundings)
+        early = _early_windows(flat, split, config)
+        data = TrialData(train, early, validation, location, missing, surroundings)
         config = choose_reader(data, config)
     return Material(panel, split, scaling, flat, train, validation, location, config, periods)
+
+
+def _early_windows(flat: FlatSeries, split: Split, config: ForecasterConfig) -> Windows:
+    """Windows of the first part of the training rows; of all where that holds none."""
+    first, stop = split.train
+    part = first + np.ceil(EARLY * (stop - first)).astype(np.int64)
+    early = windows_between(flat, RowRange(first, part), config.lookback, config.horizon)
+    if len(early):
+        return early
+    return windows_between(flat, split.train, config.lookback, config.horizon)
 
 
 def _with_input_size(
@@ -163,7 +185,7 @@ def _with_input_size(
         except DataError as error:
             refused = refused or error
             continue
-        scores = reader_scores(material.trial_data, replace(config, input_size=size))
+        scores = encoder_scores(material.trial_data, replace(config, input_size=size))
         found |= {(size, reader): score for reader, score in scores.items()}
     if not found and refused is not None:
         raise refused
