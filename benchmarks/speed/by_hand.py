@@ -1,6 +1,6 @@
 """The training step written out by hand: what torch's kernels alone cost, with nothing around them.
 
-    python benchmarks/speed/by_hand.py [--batch 256 1024] [--rounds 30]
+    python benchmarks/speed/by_hand.py [--batch 256 1024] [--rounds 30] [--keep-pages]
 
 Forward and backward of the network `trajectory` with white noise, derived on paper and written as
 calls of torch's kernels on buffers that are allocated once: no autograd, no modules, no optimiser
@@ -9,12 +9,15 @@ is checked against autograd's first. *products* are the bare matrix products and
 the same shapes (`step.floor_of`), *kernels* what one call of a kernel on two numbers takes, times
 the number of calls. What the step by hand takes beyond its products is work that every step has to
 do in some way: reading and writing activations, the mask of dropout, densities, the optimiser.
+With --keep-pages glibc keeps the memory that the step frees, and does not fetch it afresh.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
+import sys
 from collections.abc import Callable
 
 import torch
@@ -30,6 +33,11 @@ from vneuron.functional.woodbury import CHUNK
 from vneuron.objective import free_energy
 
 aten = torch.ops.aten
+KEEP_PAGES = {
+    "MALLOC_TOP_PAD_": str(2**26),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+}
 BETA, LEVELS, DROPPED = 0.1, 2**16, round(0.3 * 2**16)
 STATISTICS = 7  # kl, alive, µ, µ², σ², ln σ, ln² σ
 
@@ -386,7 +394,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[256, 1024])
     parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--keep-pages", action="store_true")
     options = parser.parse_args()
+    if options.keep_pages and not os.environ.keys() >= KEEP_PAGES.keys():
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_PAGES})
     torch.set_num_threads(1)
     tiny, other = torch.ones(2), torch.empty(2)
     for batch in options.batch:
