@@ -17,6 +17,9 @@ from torch import Tensor
 from .own_noise import tridiagonal_times
 
 
+EVERY = slice(None)
+
+
 class SharedPrecision(NamedTuple):
     """One Ω for all windows, and so one A.
 
@@ -36,8 +39,8 @@ class SharedPrecision(NamedTuple):
             return rows
         return tridiagonal_times(self.alpha, self.beta, rows)
 
-    def gram(self) -> Tensor:
-        """A = W'ΩW, [N, N]."""
+    def gram(self, windows: slice = EVERY) -> Tensor:
+        """A = W'ΩW, [N, N], whichever the windows."""
         return self.times(self.loading.T) @ self.loading
 
     def pull(
@@ -83,11 +86,11 @@ class OwnPrecision(NamedTuple):
         """Ω of each window times its row, [batch, H]."""
         return tridiagonal_times(self.alpha, self.beta, rows)
 
-    def gram(self) -> Tensor:
-        """A = W'ΩW of each window, [batch, N, N]."""
+    def gram(self, windows: slice = EVERY) -> Tensor:
+        """A = W'ΩW of each of these windows, [windows, N, N]."""
         units = self.loading.shape[1]
         _, _, whole, _ = _triangle(units, self.loading.device)
-        packed = torch.addmm(self.alpha @ self.own, self.beta, self.beside)
+        packed = torch.addmm(self.alpha[windows] @ self.own, self.beta[windows], self.beside)
         return packed.index_select(1, whole).view(-1, units, units)
 
     def pull(

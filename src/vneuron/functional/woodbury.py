@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from .gram import precisions
+from .gram import OwnPrecision, SharedPrecision, precisions
 
 
 class Whitened(NamedTuple):
@@ -92,7 +92,7 @@ class _Solve(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         omega = precisions(loading, alpha, beta)
         b = omega.times(e) @ loading
-        found = factor(omega.gram(), scale, b, gradients=any(ctx.needs_input_grad))  # type: ignore[attr-defined]
+        found = factor(omega, scale, b, gradients=any(ctx.needs_input_grad))  # type: ignore[attr-defined]
         t = torch.addmm(e, scale * found.v, loading.T, alpha=-1.0)
         x = omega.times(t)
         kept = (t, x, found.v, loading, scale, alpha, beta, found.own, *found.pulled)
@@ -142,11 +142,13 @@ CHUNK = 2**18
 the second-level cache of a core."""
 
 
-def factor(gram: Tensor, scale: Tensor, b: Tensor, *, gradients: bool) -> Factored:
+def factor(
+    omega: SharedPrecision | OwnPrecision, scale: Tensor, b: Tensor, *, gradients: bool
+) -> Factored:
     """Factor ``M = I + S A S`` window by window, a chunk of windows at a time.
 
     Args:
-        gram: A, ``[units, units]`` or one per window.
+        omega: what A is made of.
         scale: s, ``[batch, units]``.
         b: ``W' Ω e``, ``[batch, units]``.
         gradients: keep what a backward pass needs.
@@ -155,9 +157,10 @@ def factor(gram: Tensor, scale: Tensor, b: Tensor, *, gradients: bool) -> Factor
     rows = batch if scale.is_cuda else max(1, CHUNK // units**2)
     v, logdet, pulled = [], [], []
     own: list[Tensor] | None = [] if gradients else None
+    shared = omega.gram() if isinstance(omega, SharedPrecision) else None
     for first in range(0, batch, rows):
         s = scale[first : first + rows]
-        a = gram if gram.dim() == 2 else gram[first : first + rows]
+        a = omega.gram(slice(first, first + rows)) if shared is None else shared
         found, logdet_m = _cholesky(a, s)
         logdet.append(logdet_m)
         if own is None:  # the inverse itself is needed by gradients alone
