@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Stepper", "build_optimizer"]
 
 
+LEAST_STEPS = 800
+"""No group rests earlier: what rests in a run of some hundred steps has not learned yet."""
+
+
 class Stepper:
     """Forward, backward, AdamW and controls, on a device, alone or with other processes.
 
@@ -92,7 +96,7 @@ class Stepper:
     def _set_learning_rate(self, done: int) -> None:
         config = self._config
         for group in self._optimizer.param_groups:
-            total = round(group["lr_span"] * self._total)
+            total = min(self._total, max(round(group["lr_span"] * self._total), LEAST_STEPS))
             rate = config.learning_rate * cosine(done, total, config.warmup_steps)
             group["lr"] = rate * group["lr_scale"]
 
