@@ -16,7 +16,6 @@ from torch import Tensor
 
 from .own_noise import tridiagonal_times
 
-
 EVERY = slice(None)
 
 
@@ -149,11 +148,18 @@ def precisions(
     return OwnPrecision(loading, alpha, beta, left * right, beside)
 
 
-@cache
 def _triangle(units: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rows and columns of a lower triangle, its places in the matrix, and the matrix's in it."""
+    """Rows and columns of a lower triangle, the matrix's places in it, and its in the matrix."""
+    # Dynamo traces what stands behind a cache, and warns of it.
+    return _places(units, device) if torch.compiler.is_compiling() else _kept(units, device)
+
+
+def _places(units: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     rows, columns = torch.tril_indices(units, units, device=device)
     place = torch.zeros(units, units, dtype=torch.int64, device=device)
     place[rows, columns] = torch.arange(len(rows), device=device)
     whole = torch.maximum(place, place.T).flatten()
     return rows, columns, whole, rows * units + columns
+
+
+_kept = cache(_places)
