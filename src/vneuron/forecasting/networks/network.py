@@ -194,6 +194,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             found.append(self.mean_reader)
             if isinstance(self.units, GaussianUnits):
                 found.extend(self.units.loc.parameters())
+            elif not self.units.variational:
+                found.extend(self.units.parameters())
         return found
 
     def dependence(self) -> list[nn.Parameter]:
