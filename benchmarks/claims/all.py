@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rows import UNFINISHED, parser
+from study.rows import UNFINISHED, parser
 
 HERE = Path(__file__).parent
 STUDIES = (

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_sets import DATA_SETS, FOUR
-from fits import Caps, Setting, fitted
-from rows import Study, parser
+from study.data_sets import DATA_SETS, FOUR
+from study.fits import Caps, Setting, fitted
+from study.rows import Study, parser
 
 import vneuron as vn
 from vneuron.core import AbstractUnit

@@ -18,9 +18,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from data_sets import FOUR
-from fits import Caps, Row, Setting, fitted, material_of, scores, test_windows, unit_state
-from rows import Study, parser
+from study.data_sets import FOUR
+from study.fits import Caps, Row, Setting, fitted, material_of, scores, test_windows, unit_state
+from study.rows import Study, parser
 
 from vneuron.forecasting.model import FittedModel
 from vneuron.training.record import EpochRecord

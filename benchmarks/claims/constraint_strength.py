@@ -11,9 +11,9 @@ deterministic twin.
 
 from __future__ import annotations
 
-from data_sets import DATA_SETS
-from fits import Caps, Setting, fitted
-from rows import Study, parser
+from study.data_sets import DATA_SETS
+from study.fits import Caps, Setting, fitted
+from study.rows import Study, parser
 
 import vneuron as vn
 from vneuron.core import AbstractUnit

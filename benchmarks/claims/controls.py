@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_sets import FOUR
-from fits import Caps, Setting, fitted
-from rows import Study, parser
+from study.data_sets import FOUR
+from study.fits import Caps, Setting, fitted
+from study.rows import Study, parser
 
 CAPS = Caps()
 PRESETS = ("free", "projection", "homeostasis")

@@ -15,9 +15,9 @@ import math
 from typing import Any
 
 import numpy as np
-from data_sets import DATA_SETS, FOUR
-from fits import Caps, Row, Setting, band_shares, fitted
-from rows import Study, parser
+from study.data_sets import DATA_SETS, FOUR
+from study.fits import Caps, Row, Setting, band_shares, fitted
+from study.rows import Study, parser
 
 import vneuron as vn
 from vneuron.core import AbstractUnit
@@ -25,7 +25,7 @@ from vneuron.forecasting.model import FittedModel
 from vneuron.functional.gaussian import unbounded_scale
 from vneuron.training.record import EpochRecord
 
-CAPS = Caps(epochs=20, steps=15)
+CAPS = Caps(epochs=20, steps=12)
 EARLY = {"10": 2, "25": 5}
 """Epochs after which 10% and 25% of the run are over."""
 

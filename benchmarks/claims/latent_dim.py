@@ -7,9 +7,9 @@ Under the papers' homeostasis (on `trajectory` under budgets by use, the library
 
 from __future__ import annotations
 
-from data_sets import FOUR
-from fits import Caps, Setting, fitted
-from rows import Study, parser
+from study.data_sets import FOUR
+from study.fits import Caps, Setting, fitted
+from study.rows import Study, parser
 
 CAPS = Caps(epochs=5)
 DIMENSIONS = (1, 2, 4, 8, 16)

@@ -10,8 +10,8 @@ N(φ z', 1 − φ²), whose stationary spread is 1 for every φ, and the papers'
 
 from __future__ import annotations
 
-from fits import Caps, Setting, fitted
-from rows import Study, parser
+from study.fits import Caps, Setting, fitted
+from study.rows import Study, parser
 
 import vneuron as vn
 from vneuron.core import AbstractUnit

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from corruption import CORRUPTIONS
-from data_sets import DATA_SETS
 from torch import nn
 
 from vneuron.core import AbstractUnit
@@ -25,6 +23,9 @@ from vneuron.forecasting.model import FittedModel
 from vneuron.training.loop import Trainer
 from vneuron.training.record import EpochRecord
 from vneuron.vitals.health import health
+
+from .corruption import CORRUPTIONS
+from .data_sets import DATA_SETS
 
 Row = dict[str, Any]
 Tune = Callable[[AbstractUnit], None]
