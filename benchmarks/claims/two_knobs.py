@@ -25,7 +25,7 @@ PAPERS_PHIS = (0.5, 0.95)
 BETA_RANGE = (1e-5, 30.0)
 """Wide, so that the thermostat reaches its set-point from both sides; β starts at .3."""
 
-RATE = 0.1
+RATE = 0.05
 """Of the thermostat on the relative error, at most so much of ln β a step: the papers' moves ln β
 by a fifth of the error in nats, which takes thousands of steps where set-points are small."""
 

@@ -32,7 +32,8 @@ class Interval(NamedTuple):
         """As tables have it: .123 [.110, .136]."""
         if self.count == 0 or math.isnan(self.value):
             return "–"
-        return f"{number(self.value, digits)} [{number(self.low, digits)}, {number(self.high, digits)}]"
+        value, low, high = (number(v, digits) for v in self[:3])
+        return f"{value} [{low}, {high}]"
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 
@@ -25,7 +26,7 @@ def floor(phi: float) -> float:
 
 def per_unit(frame: pd.DataFrame) -> pd.DataFrame:
     """With the mean KL of a unit."""
-    units = frame["config"].map(lambda c: __import__("json").loads(c)["units"])
+    units = frame["config"].map(lambda text: json.loads(text)["units"])
     return frame.assign(kl_unit=frame["kl"] / units)
 
 
@@ -114,6 +115,12 @@ def granularity(frames: Frames, data: str) -> str:
     return table([*head, "β chosen"], rows)
 
 
+def at_fault(frame: pd.DataFrame, layer: int) -> float:
+    """Mean share of a layer's units that are dead, constant or ignored."""
+    names = [f"{verdict}_{layer}" for verdict in ("dead", "constant", "ignored")]
+    return float(frame[names].sum(axis=1).mean())
+
+
 def stacks(frames: Frames, data: str) -> str:
     """Stacks of unit layers: scores, KL of each layer, and its verdicts."""
     frame = frames["granularity"]
@@ -127,7 +134,7 @@ def stacks(frames: Frames, data: str) -> str:
         layers = range(1, depth + 1)
         kl = " · ".join(number(own[f"kl_{n}"].mean(), 1) for n in layers)
         verdicts = " · ".join(
-            f"{number(own[f'living_{n}'].mean(), 2)} ({number(own[f'ignored_{n}'].mean() + own[f'dead_{n}'].mean() + own[f'constant_{n}'].mean(), 2)})"
+            f"{number(own[f'living_{n}'].mean(), 2)} ({number(at_fault(own, n), 2)})"
             for n in layers
         )
         scores = [mean_interval(own[c]).text() for c in ("nll", "error")]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import torch
@@ -56,7 +56,7 @@ class Study:
 
     def run(self, key: str, compute: Callable[[], Row]) -> None:
         """Compute a row unless its file is there; count it as left over where time is up."""
-        path = self.folder / f"{re.sub(r'[^A-Za-z0-9.=,+-]+', '_', key)}.json"
+        path = self.folder / f"{quote(key, safe=' ')}.json"
         if path.exists():
             return
         if self.seconds is not None and time.process_time() > self.seconds:
