@@ -47,6 +47,7 @@ class Stepper:
         self._optimizer = optimizer
         self._total = total
         prepare_controls(task.module, total)
+        self._fused = bool(optimizer.defaults["fused"])
         self._mixed = config.precision != "32-true"
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         # The strategy's wrapper and not fabric.setup's, which walks through every output of every
@@ -71,12 +72,22 @@ class Stepper:
         loss = free_energy(nll, terms, penalty)
         self._fabric.backward(loss)
         if self._config.gradient_clip > 0:
-            nn.utils.clip_grad_norm_(self._parameters, self._config.gradient_clip)
+            self._clip(self._config.gradient_clip)
         self._optimizer.step()
         self._optimizer.zero_grad()
         info = control_step(self._task.module, terms, self._optimizer)
         meter.add(loss, nll, logs)
         return info
+
+    def _clip(self, largest: float) -> None:
+        """Let the gradient's norm be at most `largest` in the update that follows."""
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self._fused:
+            # The kernel divides by it as it reads the gradients, which saves a pass over them.
+            self._optimizer.grad_scale = (norm / largest).clamp_min(1.0)
+        else:
+            nn.utils.clip_grads_with_norm_(self._parameters, largest, norm)
 
     def _set_learning_rate(self, done: int) -> None:
         config = self._config

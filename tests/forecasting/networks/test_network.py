@@ -42,13 +42,15 @@ def reached(network, loss):
 MEAN = {"mean_path.weight", "mean_path.bias"}
 SPREAD = {"features.0.weight", "features.0.bias", "spread.weight", "spread.bias", "raw_df"}
 DEEPER = {"features.3.weight", "features.3.bias", "mean_residual.weight", "mean_residual.bias"}
+PATCHES = {f"reader.{name}" for name in ("embed.weight", "embed.bias", "place")}
+PATCHES |= {"reader.mix.weight", "reader.mix.bias"}
 UNIT_MEANS = {"units.loc.weight", "units.loc.bias", "mean_reader"}
 NOISE = {"noise.raw_persistence", "noise.persistence_reader", "noise.weight_reader"}
 DEPENDENCE = {"loading", "units.raw_scale", "units.scale_weight"}
 STEERED = DEPENDENCE | NOISE | {"units.loc.weight", "units.loc.bias"}
 
 
-@pytest.mark.parametrize("encoder", ["linear", "mlp"])
+@pytest.mark.parametrize("encoder", ["linear", "mlp", "multiscale", "patch"])
 @pytest.mark.parametrize(
     ("noise", "dependence"),
     [
@@ -60,7 +62,9 @@ STEERED = DEPENDENCE | NOISE | {"units.loc.weight", "units.loc.bias"}
 def test_marginal_and_joint_terms_each_reach_their_own(encoder, noise, dependence):
     network = network_of(encoder=encoder, noise=noise)
     x, y = torch.randn(16, 6), torch.randn(16, 4)
-    margins = MEAN | SPREAD | UNIT_MEANS | (DEEPER if encoder == "mlp" else set())
+    margins = MEAN | SPREAD | UNIT_MEANS | (set() if encoder == "linear" else DEEPER)
+    if encoder == "patch":
+        margins = margins | PATCHES
     path = network(x)
     assert reached(network, path.marginal_nll(y).sum()) == margins
     path = network(x)
@@ -89,7 +93,9 @@ def test_windows_and_predecessors_lack_the_same_features():
 
 
 def test_an_unknown_encoder_is_refused():
-    with pytest.raises(ValueError, match=r"encoder is 'conv', expected one of \('linear', 'mlp'\)"):
+    with pytest.raises(
+        ValueError, match=r"encoder is 'conv', expected one of \('linear', 'mlp', 'mul"
+    ):
         TrajectoryNetwork(6, 4, encoder="conv")
 
 

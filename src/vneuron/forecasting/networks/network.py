@@ -23,7 +23,9 @@ from ..data.place import Place, Surroundings
 from ..laws.predictive import TrajectoryDistribution
 from .features import Encoder, WindowFeatures
 from .forecast_network import AbstractForecastNetwork, Reading, check_conditions
+from .multiscale import MultiscaleReader
 from .normalisation import Location, WindowScale, window_scale
+from .patches import PatchReader
 from .path_noise import NoiseKind, PathNoise
 from .place_features import FeatureKind, PlaceFeatures
 
@@ -62,7 +64,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         prior_lag: steps back to the window that the units' prior remembers, where it has a memory.
         macro: the layer that infers what the units' prior is conditioned on, where it takes that.
         encoder: "linear" has a linear mean path and one layer of features for the spread; "mlp"
-            has two, and they add to the mean path what is not linear in the window.
+            has two, and they add to the mean path what is not linear in the window; "multiscale"
+            first reads the window as means over ever more rows, "patch" in short stretches.
         features: what the features tell of a window: its shape ("window"), and which series it
             is of ("series"), its calendar, level and scale ("place"), or all that ("full").
         surroundings: the series and the periods of the calendar that there are.
@@ -113,18 +116,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.mean_path = nn.Linear(input_size, horizon)
         nn.init.zeros_(self.mean_path.bias)
         nn.init.constant_(self.mean_path.weight, 0.0 if location == "last" else 1 / input_size)
-        self.place: PlaceFeatures | None = None
-        if features != "window":
-            self.place = PlaceFeatures(features, surroundings)
-        shape = input_size * (2 if mask_inputs else 1)
-        widths = [shape + (0 if self.place is None else self.place.width), hidden]
-        self.mean_residual: nn.Linear | None = None
-        if encoder == "mlp":
-            widths.append(hidden)
-            self.mean_residual = nn.Linear(hidden, horizon)
-            nn.init.zeros_(self.mean_residual.weight)
-            nn.init.zeros_(self.mean_residual.bias)
-        self.features = WindowFeatures(widths, dropout)
+        self._read_windows(encoder, features, surroundings, hidden, dropout)
         self.spread = nn.Linear(hidden, horizon)
         nn.init.constant_(self.spread.bias, math.log(math.expm1(1.0)))
         raw_df = torch.tensor(math.log(math.expm1(5.0)))
@@ -141,6 +133,33 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.static_scale: nn.Parameter | None = None
         self.noise: PathNoise | None = None
         self._tie_steps(static_rank, noise)
+
+    def _read_windows(
+        self,
+        encoder: Encoder,
+        features: FeatureKind,
+        surroundings: Surroundings,
+        hidden: int,
+        dropout: float,
+    ) -> None:
+        """What goes into the features, their layers, and what they add to the mean path."""
+        self.place: PlaceFeatures | None = None
+        if features != "window":
+            self.place = PlaceFeatures(features, surroundings)
+        channels = 2 if self.mask_inputs else 1
+        self.reader: MultiscaleReader | PatchReader | None = None
+        if encoder in ("multiscale", "patch"):
+            kind = MultiscaleReader if encoder == "multiscale" else PatchReader
+            self.reader = kind(self.input_size, channels)
+        shape = self.input_size * channels if self.reader is None else self.reader.width
+        widths = [shape + (0 if self.place is None else self.place.width), hidden]
+        self.mean_residual: nn.Linear | None = None
+        if encoder != "linear":
+            widths.append(hidden)
+            self.mean_residual = nn.Linear(hidden, self.horizon)
+            nn.init.zeros_(self.mean_residual.weight)
+            nn.init.zeros_(self.mean_residual.bias)
+        self.features = WindowFeatures(widths, dropout, skip=self.reader is not None)
 
     def _tie_steps(self, static_rank: int, noise: NoiseKind) -> None:
         """What makes steps depend on each other: W of the units or of a static head, and noise."""
@@ -191,7 +210,10 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         rows = self.windows(context, observed, self.input_size)
         window = window_scale(rows.context, rows.observed, self.location)
         inputs = window.apply(rows.context)
-        seen = self._with_place(self._with_mask(inputs, rows.observed), place, window)
+        seen = self._with_mask(inputs, rows.observed)
+        if self.reader is not None:
+            seen = self.reader(seen)
+        seen = self._with_place(seen, place, window)
         features = self.features(seen, batch)
         mean_path = self.mean_path(inputs[:batch])
         if self.mean_residual is not None:
