@@ -19,7 +19,7 @@ from study.rows import Study, parser
 import vneuron as vn
 from vneuron.core import AbstractUnit
 
-CAPS = Caps(epochs=8, steps=38)
+CAPS = Caps(epochs=6, steps=35)
 STEP_BETA_RANGE = (1e-6, 1e-2)
 PRIORS: dict[str, str] = {"reference": "standard", "trajectory": "learned"}
 

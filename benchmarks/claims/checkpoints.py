@@ -25,7 +25,7 @@ from study.rows import Study, parser
 from vneuron.forecasting.model import FittedModel
 from vneuron.training.record import EpochRecord
 
-CAPS = Caps(epochs=12, steps=25, test=256)
+CAPS = Caps(epochs=10, steps=20, test=256)
 PRESETS = ("free", "projection", "homeostasis")
 FIRST_VALID = 2
 

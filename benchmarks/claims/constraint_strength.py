@@ -18,7 +18,7 @@ from study.rows import Study, parser
 import vneuron as vn
 from vneuron.core import AbstractUnit
 
-CAPS = Caps(epochs=5, validation=96, test=384)
+CAPS = Caps(epochs=4, steps=45, validation=96, test=320, use=96)
 SETS = ("Exchange", "Weather", "Victoria", "Hangzhou", "ECL subset", "METR-LA")
 STRENGTHS = (0.0, 0.25, 1.0, 4.0, 16.0)
 STEP_BETA, STEP_BETA_RANGE = 1e-3, (1e-6, 1e-2)

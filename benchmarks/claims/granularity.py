@@ -30,7 +30,7 @@ from torch import Tensor, nn
 import vneuron as vn
 
 BETAS = (0.001, 0.01, 0.1, 1.0)
-STEPS, BATCH, RATE = 600, 64, 2e-3
+STEPS, BATCH, RATE = 500, 64, 2e-3
 DRAWS, WIDTH, DEPTH, STACKS = 32, 64, 2, (1, 2, 4)
 INPUT, HORIZON = 96, 24
 USED, USE_DRAWS = 128, 8

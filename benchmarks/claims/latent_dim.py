@@ -11,21 +11,23 @@ from study.data_sets import FOUR
 from study.fits import Caps, Setting, fitted
 from study.rows import Study, parser
 
-CAPS = Caps(epochs=5)
+CAPS = Caps(epochs=4, steps=45)
 DIMENSIONS = (1, 2, 4, 8, 16)
 CONTROL = {"reference": "homeostasis", "trajectory": "adaptive"}
 EQUAL_UNITS = {"reference": 32, "trajectory": 8}
 EQUAL_PRODUCT = {"reference": 128, "trajectory": 32}
+BOTH_RULES = ("ETTh1", "Weather")
+"""Data sets on which N · k is held equal too."""
 
 
-def settings(network: str) -> list[Setting]:
-    """N · k equal, then N equal."""
+def settings(network: str, data: str) -> list[Setting]:
+    """N equal, and where asked for N · k equal."""
     found = []
     for k in DIMENSIONS:
-        for equal, units in (
-            ("N·k", EQUAL_PRODUCT[network] // k),
-            ("N", EQUAL_UNITS[network]),
-        ):
+        sizes = {"N": EQUAL_UNITS[network]}
+        if data in BOTH_RULES:
+            sizes["N·k"] = EQUAL_PRODUCT[network] // k
+        for equal, units in sizes.items():
             options = {"latent_dim": k, "units": units, "control": CONTROL[network]}
             knobs = {"k": k, "equal": equal}
             name = f"k {k}, equal {equal}"
@@ -39,7 +41,7 @@ def main() -> int:
     for network in options.networks:
         for seed in options.seeds:
             for name in options.sets or FOUR:
-                for setting in settings(network):
+                for setting in settings(network, name):
                     study.run(
                         f"{network} {name} {setting.name} {seed}",
                         lambda: fitted(options.data, name, setting, seed, CAPS),  # noqa: B023

@@ -17,8 +17,8 @@ import vneuron as vn
 from vneuron.core import AbstractUnit
 from vneuron.forecasting.config import REFERENCE_LAG
 
-CAPS = Caps(epochs=5, steps=60)
-SETS = ("ETTh1", "Exchange")
+CAPS = Caps(epochs=4, steps=60, use=64)
+SETS = ("ETTh1",)
 SET_POINTS = (0.03, 0.1, 0.3, 1.0)
 PHIS = (0.0, 0.5, 0.9)
 PAPERS_PHIS = (0.5, 0.95)

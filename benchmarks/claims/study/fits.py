@@ -72,6 +72,7 @@ class Caps:
         batch: windows a step.
         validation: so many validation windows, evenly spaced.
         test: so many test windows, evenly spaced.
+        use: of the validation windows, so many tell what each unit is worth.
     """
 
     epochs: int = 6
@@ -79,6 +80,7 @@ class Caps:
     batch: int = 64
     validation: int = 128
     test: int = 512
+    use: int = 128
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def train(
         setting.tune(units)
     validation = some(material.validation, caps.validation)
     task = build_task(model.network, material.train, validation)
+    task._use_windows = caps.use
     training = replace(
         config.training(quiet=True),
         epochs=caps.epochs,

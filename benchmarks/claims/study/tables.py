@@ -270,36 +270,41 @@ SIGNALS: dict[str, str] = {
 
 
 def early(frames: Frames, network: str) -> str:
-    """Spearman's ρ of each early signal with test MSE."""
+    """Spearman's ρ of each early signal, and of the kept weights' shares, with test MSE."""
     frame = frames["early_signal"]
     frame = frame[frame["network"] == network]
     rows = []
-    for share in ("10", "25"):
+    for when in ("10", "25", "end"):
         for signal, label in SIGNALS.items():
+            name = signal if when == "end" else f"{signal}_{when}"
+            if name not in frame:
+                continue
             cells = []
             for data in SETS[:4]:
                 part = frame[frame["data"] == data]
-                cells.append(rank_correlation(part[f"{signal}_{share}"], part["mse"]).text(2))
-            rows.append([f"{share}%", label, *cells])
+                cells.append(rank_correlation(part[name], part["mse"]).text(2))
+            rows.append([when if when == "end" else f"{when}%", label, *cells])
     counts = [str((frame["data"] == data).sum()) for data in SETS[:4]]
     rows.append(["", "configurations", *counts])
     return table(["of the run", "signal", *SETS[:4]], rows)
 
 
 def early_within(frames: Frames, network: str) -> str:
-    """The same among runs of one mode, ranks taken within data set and mode."""
+    """The same among runs alike in data set, mode and memory: ranks are taken within these."""
     frame = frames["early_signal"]
-    frame = frame[frame["network"] == network].copy()
+    frame = frame[frame["network"] == network].reset_index(drop=True)
+    signals = ("outside_25", "outside_set_25", "val_joint_nll_25", "val_mse_25")
+    ranked = frame.groupby(["data", "mode", "memory"])[[*signals, "mse"]].rank(pct=True)
+    groups = {"all": frame.index == frame.index}
+    groups |= {mode: frame["mode"] == mode for mode in CONTROLS}
+    groups |= {"without AR": ~frame["memory"], "with AR": frame["memory"]}
     rows = []
-    for mode in CONTROLS:
-        cells = []
-        for signal in ("outside_25", "outside_set_25", "val_joint_nll_25", "val_mse_25"):
-            part = frame[frame["mode"] == mode].copy()
-            ranked = part.groupby("data")[[signal, "mse"]].rank(pct=True)
-            cells.append(rank_correlation(ranked[signal], ranked["mse"]).text(2))
-        rows.append([mode, str((frame["mode"] == mode).sum()), *cells])
+    for label, chosen in groups.items():
+        part = ranked[chosen]
+        cells = [rank_correlation(part[s], part["mse"]).text(2) for s in signals]
+        rows.append([label, str(len(part)), *cells])
     labels = ["out of band, calibrated", "as set", "validation joint NLL", "validation MSE"]
-    return table(["mode", "runs", *labels], rows)
+    return table(["among", "runs", *labels], rows)
 
 
 WRITERS: dict[str, Callable[..., str]] = {
