@@ -18,6 +18,10 @@ from study.rows import Study, parser
 
 CAPS = Caps()
 PRESETS = ("free", "projection", "homeostasis")
+SIZES: dict[str, dict[str, Any]] = {
+    "reference": {"units": 128, "hidden": 128},
+    "trajectory": {"units": 32, "hidden": 128},
+}
 MEMORY: dict[str, dict[str, Any]] = {
     "reference": {"prior": "autoregressive", "ar_form": "quadratic"},
     "trajectory": {"prior": "autoregressive", "ar_form": "kl"},
@@ -26,10 +30,11 @@ MEMORY: dict[str, dict[str, Any]] = {
 
 def settings(network: str) -> list[Setting]:
     """All of one network."""
-    found = [Setting("twin", network, "twin")]
+    sizes = SIZES[network]
+    found = [Setting("twin", network, "twin", sizes)]
     for preset in PRESETS:
-        found.append(Setting(preset, network, options={"control": preset}))
-        options = {"control": preset, **MEMORY[network]}
+        found.append(Setting(preset, network, options={**sizes, "control": preset}))
+        options = {**sizes, "control": preset, **MEMORY[network]}
         found.append(Setting(f"{preset} + AR", network, options=options))
     return found
 

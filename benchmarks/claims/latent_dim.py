@@ -14,8 +14,8 @@ from study.rows import Study, parser
 CAPS = Caps(epochs=4, steps=45)
 DIMENSIONS = (1, 2, 4, 8, 16)
 CONTROL = {"reference": "homeostasis", "trajectory": "adaptive"}
-EQUAL_UNITS = {"reference": 32, "trajectory": 8}
-EQUAL_PRODUCT = {"reference": 128, "trajectory": 32}
+EQUAL_UNITS = {"reference": 16, "trajectory": 8}
+EQUAL_PRODUCT = {"reference": 64, "trajectory": 32}
 BOTH_RULES = ("ETTh1", "Weather")
 """Data sets on which N · k is held equal too."""
 
