@@ -234,6 +234,21 @@ def strength(frames: Frames) -> str:
     return table(["data", "MSE − twin", *STRENGTHS], rows)
 
 
+def strength_vitals(frames: Frames) -> str:
+    """What constraints do to the units: means over data sets and seeds."""
+    frame = frames["constraint_strength"]
+    columns = {"KL": ("kl", 1), "rate": ("rate", 1), "µ²": ("energy", 3)}
+    columns |= {"β": ("beta", 2), "out of band": ("outside_papers", 2), "living": ("living", 2)}
+    rows = []
+    for label, (name, digits) in columns.items():
+        cells = [
+            number(frame.loc[frame["setting"] == s, name].astype(float).mean(), digits)
+            for s in STRENGTHS
+        ]
+        rows.append([label, *cells])
+    return table(["mean over sets", *STRENGTHS], rows)
+
+
 def with_faults(frame: pd.DataFrame) -> pd.DataFrame:
     """With the mean MSE over the faults, and by what factor they raise it."""
     corrupted = frame[[f"{f}_mse" for f in FAULTS]].mean(axis=1)
@@ -315,6 +330,7 @@ WRITERS: dict[str, Callable[..., str]] = {
     "budgets": budgets,
     "budget-changes": budget_changes,
     "strength": strength,
+    "strength-vitals": strength_vitals,
     "seed-variance": seed_variance,
     "early": early,
     "early-within": early_within,
