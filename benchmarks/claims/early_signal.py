@@ -25,7 +25,7 @@ from vneuron.forecasting.model import FittedModel
 from vneuron.functional.gaussian import unbounded_scale
 from vneuron.training.record import EpochRecord
 
-CAPS = Caps(epochs=20, steps=10, batch=48, test=256, use=8)
+CAPS = Caps(epochs=20, steps=8, batch=48, test=256, use=8)
 EARLY = {"10": 2, "25": 5}
 """Epochs after which 10% and 25% of the run are over."""
 

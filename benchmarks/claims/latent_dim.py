@@ -16,7 +16,7 @@ DIMENSIONS = (1, 2, 4, 8, 16)
 CONTROL = {"reference": "homeostasis", "trajectory": "adaptive"}
 EQUAL_UNITS = {"reference": 16, "trajectory": 8}
 EQUAL_PRODUCT = {"reference": 64, "trajectory": 32}
-BOTH_RULES = ("ETTh1", "Weather")
+BOTH_RULES = ("ETTh1",)
 """Data sets on which N · k is held equal too."""
 
 

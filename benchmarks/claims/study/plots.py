@@ -149,6 +149,8 @@ def granularity(frames: Frames, path: Path) -> Path:
         top.set_xticklabels(kinds, rotation=20, ha="right")
         for color, depth in zip(COLORS, (1, 2, 4), strict=False):
             own = part[(part["kind"] == "a unit") & (part["depth"] == depth)]
+            if not len(own):
+                continue
             layers = list(range(1, depth + 1))
             line(bottom, layers, [own[f"kl_{n}"] for n in layers], color, f"{depth} layers")
         bottom.set(xlabel="layer of units", ylabel="KL of the layer, nats", xticks=(1, 2, 3, 4))
