@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+
+class Writer(NamedTuple):
+    """What writes a block, and the study whose rows it takes."""
+
+    study: str
+    write: Callable[..., str]
+
 
 BLOCK = re.compile(r"(<!-- claims: (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 
 import pandas as pd
 
-from .blocks import table
+from .blocks import Writer, table
 from .intervals import difference, mean_interval, number, relative_change
 from .tables import INDEX, SETS, Frames, ordered, percent
 
@@ -195,12 +194,12 @@ def cost(frames: Frames) -> str:
     return table(["study", "runs", "CPU-seconds a run", "CPU-hours"], rows)
 
 
-WRITERS: dict[str, Callable[..., str]] = {
-    "knobs": knobs,
-    "cross-talk": cross_talk,
-    "monotone": monotone,
-    "granularity": granularity,
-    "stacks": stacks,
-    "checkpoints": checkpoints,
-    "cost": cost,
+WRITERS: dict[str, Writer] = {
+    "knobs": Writer("two_knobs", knobs),
+    "cross-talk": Writer("two_knobs", cross_talk),
+    "monotone": Writer("two_knobs", monotone),
+    "granularity": Writer("granularity", granularity),
+    "stacks": Writer("granularity", stacks),
+    "checkpoints": Writer("checkpoints", checkpoints),
+    "cost": Writer("controls", cost),
 }

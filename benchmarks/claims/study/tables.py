@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from .blocks import table
+from .blocks import Writer, table
 from .intervals import (
     Interval,
     difference,
@@ -141,6 +141,7 @@ def controls_pairs(frames: Frames, network: str) -> str:
     frame = frames["controls"]
     frame = frame[frame["network"] == network]
     pairs = [("homeostasis", "free"), ("projection", "free")]
+    pairs += [(f"{c} + AR", "free + AR") for c in CONTROLS[1:]]
     pairs += [(f"{c} + AR", c) for c in CONTROLS]
     rows = []
     for ours, theirs in pairs:
@@ -322,16 +323,16 @@ def early_within(frames: Frames, network: str) -> str:
     return table(["among", "runs", *labels], rows)
 
 
-WRITERS: dict[str, Callable[..., str]] = {
-    "controls": controls,
-    "controls-vitals": controls_vitals,
-    "controls-pairs": controls_pairs,
-    "latent-dim": latent_dim,
-    "budgets": budgets,
-    "budget-changes": budget_changes,
-    "strength": strength,
-    "strength-vitals": strength_vitals,
-    "seed-variance": seed_variance,
-    "early": early,
-    "early-within": early_within,
+WRITERS: dict[str, Writer] = {
+    "controls": Writer("controls", controls),
+    "controls-vitals": Writer("controls", controls_vitals),
+    "controls-pairs": Writer("controls", controls_pairs),
+    "latent-dim": Writer("latent_dim", latent_dim),
+    "budgets": Writer("budgets", budgets),
+    "budget-changes": Writer("budgets", budget_changes),
+    "strength": Writer("constraint_strength", strength),
+    "strength-vitals": Writer("constraint_strength", strength_vitals),
+    "seed-variance": Writer("constraint_strength", seed_variance),
+    "early": Writer("early_signal", early),
+    "early-within": Writer("early_signal", early_within),
 }
