@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Stepper", "build_optimizer"]
 
 
+LEAST_STEPS = 800
+"""No group rests earlier: what rests in a run of some hundred steps has not learned yet."""
+
+
 class Stepper:
     """Forward, backward, AdamW and controls, on a device, alone or with other processes.
 
@@ -91,8 +95,9 @@ class Stepper:
 
     def _set_learning_rate(self, done: int) -> None:
         config = self._config
-        rate = config.learning_rate * cosine(done, self._total, config.warmup_steps)
         for group in self._optimizer.param_groups:
+            total = min(self._total, max(round(group["lr_span"] * self._total), LEAST_STEPS))
+            rate = config.learning_rate * cosine(done, total, config.warmup_steps)
             group["lr"] = rate * group["lr_scale"]
 
 
@@ -104,13 +109,14 @@ def build_optimizer(task: AbstractTask, config: TrainingConfig) -> AdamW:
     """
     groups: list[dict[str, Any]] = []
     for group in task.parameter_groups():
-        unknown = sorted(group.keys() - {"params", "weight_decay", "lr_scale"})
+        own: dict[str, Any] = {"weight_decay": 0.0, "lr_scale": 1.0, "lr_span": 1.0}
+        unknown = sorted(group.keys() - {"params", *own})
         if unknown:
             raise ValueError(
-                f"a parameter group has {unknown}, expected only 'params', 'weight_decay' and "
-                "'lr_scale': the learning rate and its schedule are the trainer's."
+                f"a parameter group has {unknown}, expected only 'params', 'weight_decay', "
+                "'lr_scale' and 'lr_span': the learning rate and its schedule are the trainer's."
             )
-        own = {"weight_decay": 0.0, "lr_scale": 1.0, **group}
+        own |= group
         groups.append({**own, "params": list(own["params"])})
     parameters = [parameter for group in groups for parameter in group["params"]]
     if not parameters:

@@ -123,9 +123,7 @@ def flatten(panel: Panel, scaling: Scaling, identity: Ints | None = None) -> Fla
         if times_file is not None:
             times[rows] = torch.from_numpy(panel.times[rows].view(np.int64))
     at_fit = None if identity is None else torch.from_numpy(identity)
-    return FlatSeries(
-        values, observed, panel.offsets, panel.ids, file, times, at_fit, times_file
-    )
+    return FlatSeries(values, observed, panel.offsets, panel.ids, file, times, at_fit, times_file)
 
 
 def _carried(

@@ -154,7 +154,9 @@ class Panel:
     def has_missing(self) -> bool:
         """Whether any value is NaN, which only the policy "mask" leaves."""
         values = self.values
-        return any(np.isnan(values[at : at + PORTION]).any() for at in range(0, len(values), PORTION))
+        return any(
+            np.isnan(values[at : at + PORTION]).any() for at in range(0, len(values), PORTION)
+        )
 
     @property
     def mapped(self) -> bool:
@@ -180,7 +182,9 @@ class Panel:
         high = np.clip(np.where(high < 0, lengths + high, high), low, lengths)
         offsets = np.concatenate([[0], np.cumsum(high - low)]).astype(np.int64)
         # by what is kept alone: it may be little, out of a panel that does not fit in memory
-        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1] + low - offsets[:-1], high - low)
+        rows = np.arange(offsets[-1]) + np.repeat(
+            self.offsets[:-1] + low - offsets[:-1], high - low
+        )
         return replace(self, values=self.values[rows], times=self.times[rows], offsets=offsets)
 
     def tail(self, rows: int) -> Panel:

@@ -36,9 +36,7 @@ class MappedFile:
         weakref.finalize(self, os.close, handle)
 
     @classmethod
-    def create(
-        cls, rows: int, dtype: torch.dtype = torch.float32
-    ) -> tuple[MappedFile, Tensor]:
+    def create(cls, rows: int, dtype: torch.dtype = torch.float32) -> tuple[MappedFile, Tensor]:
         """A new file, and the tensor in it.
 
         Raises:

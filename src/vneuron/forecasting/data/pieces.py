@@ -207,9 +207,7 @@ class _Ids:
         return nw.from_native(pd.Series(list(self.code), name="unique_id"), series_only=True)
 
 
-def _laid_out(
-    file: LongFile, ids: _Ids, offsets: Ints
-) -> tuple[Ints, Floats, TimeKind]:
+def _laid_out(file: LongFile, ids: _Ids, offsets: Ints) -> tuple[Ints, Floats, TimeKind]:
     """Stamps and values of every row, series after series, and what the times are."""
     rows = int(offsets[-1])
     stamps, values = mapped_room(rows, np.int64), mapped_room(rows, np.float64)
