@@ -33,6 +33,8 @@ def knobs(frames: Frames, column: str, form: str = "kl") -> str:
     """One measure over the grid, a row for each φ, for each data set."""
     frame = per_unit(frames["two_knobs"])
     frame = frame[frame["form"] == form]
+    if not len(frame):
+        return "*No rows yet: `python benchmarks/claims/two_knobs.py DATA_FOLDER`.*"
     points = sorted(frame["set_point"].unique())
     rows = []
     for data in ordered(frame, "data", SETS):
