@@ -111,6 +111,13 @@ def run(
             help="What governs units: adaptive, none, free, projection or homeostasis.",
         ),
     ] = "adaptive",
+    control_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="A setting of these controls, NAME=NUMBER, such as target=0.03; may be repeated.",
+        ),
+    ] = None,
     scale_form: Annotated[
         str,
         typer.Option(
@@ -232,6 +239,7 @@ def run(
         draws=draws,
         combine=combine,  # type: ignore[arg-type]
         control=control,  # type: ignore[arg-type]
+        control_options=options.parse_numbers(control_option),
         scale_form=scale_form,  # type: ignore[arg-type]
         scale=scale,  # type: ignore[arg-type]
         prior=prior,  # type: ignore[arg-type]

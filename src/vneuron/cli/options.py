@@ -38,6 +38,26 @@ def parse_size(text: str | None) -> int | float | None:
         ) from None
 
 
+def parse_numbers(texts: list[str] | None) -> dict[str, float] | None:
+    """Settings given as NAME=NUMBER; None where there are none.
+
+    Raises:
+        ValueError: one is something else.
+
+    Example:
+        >>> parse_numbers(["target=0.03"])
+        {'target': 0.03}
+    """
+    found: dict[str, float] = {}
+    for text in texts or []:
+        name, _, number = text.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            raise ValueError(f"{text!r}: give NAME=NUMBER, such as target=0.03") from None
+    return found or None
+
+
 DATA = "Input"
 MODEL = "Model"
 RUN = "Run"

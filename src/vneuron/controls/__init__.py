@@ -5,7 +5,7 @@ from .band_calibration import BandCalibration
 from .energy_band import EnergyBand
 from .homeostasis import Homeostasis
 from .kl_budget import KLBudget
-from .presets import Preset, attach_preset
+from .presets import SETTINGS, Preset, attach_preset, check_settings
 from .projection import Projection
 from .prune import prune
 from .rescale import rescale
@@ -23,7 +23,9 @@ __all__ = [
     "Projection",
     "ScaleGuard",
     "ShareBalance",
+    "SETTINGS",
     "attach_preset",
+    "check_settings",
     "control_step",
     "prepare_controls",
     "prune",
