@@ -9,7 +9,7 @@ import torch
 
 from vneuron.forecasting import EVEForecaster, context_choice
 from vneuron.forecasting.config import ForecasterConfig
-from vneuron.forecasting.context_choice import encoder_scores, input_sizes
+from vneuron.forecasting.context_choice import Reader, choose_reader, input_sizes, reader_scores
 from vneuron.forecasting.data.errors import DataError
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.tables import read_table
@@ -43,7 +43,7 @@ def test_what_a_line_cannot_foretell_gets_the_mlp():
 )
 def test_the_lower_score_wins_and_a_failed_trial_never(linear, mlp, expected, monkeypatch):
     scores = {"linear": linear, "mlp": mlp}
-    monkeypatch.setattr(context_choice, "trial", lambda kind, *_: scores[kind])
+    monkeypatch.setattr(context_choice, "trial", lambda reader, *_: scores[reader.encoder])
     assert prepare(panel_of(logistic_map(200)), CONFIG).config.encoder == expected
 
 
@@ -51,9 +51,11 @@ def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(mon
     """8 would be the best look-back, and 30 is refused: 40 training rows hold no such window."""
     tried = []
 
-    def trial(kind, train, judged, *_):
-        tried.append((train.input_size, kind, len(judged)))
-        return abs(train.input_size - 8) + (0.5 if kind == "linear" else 0.0)
+    def trial(reader, data, config):
+        size = data.train.input_size
+        tried.append((size, reader, len(data.validation)))
+        better = {"linear": 0.5, "window": 0.2}
+        return abs(size - 8) + sum(better.get(part, 0.0) for part in reader)
 
     monkeypatch.setattr(context_choice, "trial", trial)
     config = ForecasterConfig(horizon=4, hidden=8)
@@ -61,12 +63,17 @@ def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(mon
     material = prepare(panel_of(logistic_map(40)), config, **sizes)
     assert {size for size, *_ in tried} == {4, 7, 14}  # 21 + 4 rows and more are not there
     assert {count for *_, count in tried} == {7}  # the same validation targets for each
-    assert (material.config.input_size, material.config.encoder) == (7, "mlp")
+    decided = material.config
+    assert (decided.input_size, decided.encoder, decided.features) == (7, "mlp", "place")
+    # what else the features tell is tried at the size and with the encoder that were found
+    assert [one for one in tried if one[1].features != "window"] == [(7, Reader("mlp", "place"), 7)]
     assert material.train.input_size == 7
 
 
 def test_a_named_encoder_leaves_only_the_size_open(monkeypatch):
-    monkeypatch.setattr(context_choice, "trial", lambda kind, train, *_: -train.input_size)
+    monkeypatch.setattr(
+        context_choice, "trial", lambda reader, data, config: -data.train.input_size
+    )
     config = ForecasterConfig(horizon=4, encoder="linear")
     found = prepare(panel_of(logistic_map(300)), config).config
     assert (found.input_size, found.encoder) == (30, "linear")
@@ -98,17 +105,17 @@ def test_real_data_that_wander_stay_linear_and_electricity_does_not(shared_data)
 def test_a_choice_is_the_same_again_and_leaves_the_random_state_alone():
     material = prepare(panel_of(logistic_map(600)), ForecasterConfig(4, 12, encoder="linear"))
     before = torch.random.get_rng_state()
-    arguments = material.train, material.validation, CONFIG, "mean", False
-    first = encoder_scores(*arguments)
+    first = reader_scores(material.trial_data, CONFIG)
     assert torch.equal(before, torch.random.get_rng_state())
     torch.rand(3)
-    assert encoder_scores(*arguments) == first
+    assert reader_scores(material.trial_data, CONFIG) == first
+    assert choose_reader(material.trial_data, CONFIG) == choose_reader(material.trial_data, CONFIG)
 
 
 @pytest.mark.parametrize("encoder", ["linear", "mlp"])
 def test_a_named_encoder_is_taken_without_a_trial(encoder, monkeypatch):
     monkeypatch.setattr(context_choice, "trial", None)
-    config = ForecasterConfig(4, 12, encoder=encoder)
+    config = ForecasterConfig(4, 12, encoder=encoder, features="window")
     assert prepare(panel_of(logistic_map(200)), config).config.encoder == encoder
 
 
@@ -116,8 +123,9 @@ def test_the_run_remembers_and_a_resumed_fit_does_not_choose_again(
     frame, tiny, tmp_path, monkeypatch
 ):
     run = tmp_path / "run"
-    f = EVEForecaster(**tiny, encoder="mlp").fit(frame, run_dir=run)
-    assert json.loads((run / "config.json").read_text())["model"]["encoder"] == "mlp"
+    f = EVEForecaster(**tiny, encoder="mlp", features="series").fit(frame, run_dir=run)
+    kept = json.loads((run / "config.json").read_text())["model"]
+    assert (kept["encoder"], kept["features"]) == ("mlp", "series")
     loaded = EVEForecaster.load(run)
     assert loaded.model.network.mean_residual is not None
     pd.testing.assert_frame_equal(loaded.predict(frame), f.predict(frame))

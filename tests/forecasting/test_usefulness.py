@@ -1,6 +1,7 @@
 """What units are worth, against scores of networks that were changed by hand."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -12,9 +13,9 @@ from vneuron.forecasting.usefulness import measure_usefulness
 from vneuron.functional.gaussian import SCALE_FLOOR
 
 
-def trained(k=1, likelihood="student", gain=1.0):
+def trained(k=1, likelihood="student", gain=1.0, noise="steered"):
     config = ForecasterConfig(
-        horizon=4, input_size=6, units=3, latent_dim=k, hidden=8, likelihood=likelihood
+        horizon=4, input_size=6, units=3, latent_dim=k, hidden=8, likelihood=likelihood, noise=noise
     )
     network = build_network("EVE", config, "mean", False).double()
     torch.manual_seed(2)
@@ -33,35 +34,39 @@ def windows(n=32, observed=None):
     return WindowBatch(x, y, series, known, observed)
 
 
-def mean_joint_nll(network, batch, changed=None):
+def mean_joint_nll(network, batch, changed=None, keep_margins=False):
     """Through the network itself, its units' posteriors replaced before they are read."""
     reading = network.read(batch.context)
+    before = network.distribution(reading)
     if changed is not None:
         reading = reading._replace(latent=changed(reading.latent))
-    return network.distribution(reading).joint_nll(batch.target).mean()
+    path = network.distribution(reading)
+    if keep_margins:
+        path = dataclasses.replace(path, loc=before.loc)
+    return path.joint_nll(batch.target).mean()
 
 
 @pytest.mark.parametrize("k", [1, 2])
 @pytest.mark.parametrize("likelihood", ["student", "gaussian"])
-@pytest.mark.parametrize("gain", [0.0, 0.5, 1.0])
-def test_use_and_dynamic_use_by_brute_force(k, likelihood, gain):
-    network, batch = trained(k, likelihood, gain), windows()
+@pytest.mark.parametrize(("gain", "noise"), [(0.0, "steered"), (0.5, "white"), (1.0, "lasting")])
+def test_use_and_dynamic_use_by_brute_force(k, likelihood, gain, noise):
+    network, batch = trained(k, likelihood, gain, noise), windows()
     found = measure_usefulness(network, batch)
     with torch.no_grad():
         present = mean_joint_nll(network, batch)
         for unit in range(3):
 
             def silenced(latent, unit=unit):
-                scale = latent.scale.clone()
-                scale[:, unit] = 0.0
-                return latent._replace(scale=scale)
+                loc, scale = latent.loc.clone(), latent.scale.clone()
+                loc[:, unit], scale[:, unit] = loc[:, unit].mean(0), 0.0
+                return latent._replace(loc=loc, scale=scale)
 
             def frozen(latent, unit=unit):
                 loc, scale = latent.loc.clone(), latent.scale.clone()
                 loc[:, unit], scale[:, unit] = loc[:, unit].mean(0), scale[:, unit].mean(0)
                 return latent._replace(loc=loc, scale=scale)
 
-            use = mean_joint_nll(network, batch, silenced) - present
+            use = mean_joint_nll(network, batch, silenced, keep_margins=True) - present
             dynamic = mean_joint_nll(network, batch, frozen) - present
             torch.testing.assert_close(found.use[unit], use, rtol=1e-8, atol=1e-9)
             torch.testing.assert_close(found.dynamic_use[unit], dynamic, rtol=1e-8, atol=1e-9)
@@ -72,6 +77,8 @@ def test_a_unit_that_nothing_reads_is_worth_nothing():
     with torch.no_grad():
         network.loading[:, 1] = 0.0
         network.mean_reader[:, 1] = 0.0
+        network.noise.weight_reader[:, 1] = 0.0
+        network.noise.persistence_reader[:, 1] = 0.0
     found = measure_usefulness(network, batch)
     for value in found:
         assert abs(float(value[1])) < 1e-12
@@ -89,7 +96,7 @@ def test_a_static_unit_has_use_but_no_dynamic_use():
 
 
 def test_at_the_smallest_scale_silencing_changes_next_to_nothing():
-    network, batch = trained(), windows()
+    network, batch = trained(noise="lasting"), windows()
     with torch.no_grad():
         network.units.scale_weight.zero_()
         network.units.raw_scale.fill_(-1e4)

@@ -224,7 +224,7 @@ def test_in_chunks_it_is_the_same(monkeypatch, masked):
     weights = torch.linspace(-1, 2, 7, dtype=torch.float64)
     found = []
     for chunk in (2**18, 2 * 4 * 4):  # all at once, and two windows at a time
-        monkeypatch.setattr("vneuron.functional.low_rank.CHUNK", chunk)
+        monkeypatch.setattr("vneuron.functional.woodbury.CHUNK", chunk)
         inputs = [x.clone().requires_grad_() for x in (residual, loading, scale)]
         quadratic, logdet = whiten(*inputs, mask)
         (weights @ quadratic + weights.square() @ logdet).backward()

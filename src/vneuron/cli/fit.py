@@ -176,6 +176,21 @@ def run(
             help="What reads the window: linear, mlp, or auto (by a trial on validation rows).",
         ),
     ] = "auto",
+    features: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="What it is told of a window: window (its shape), series (also which series), "
+            "place (calendar, level, scale), full (all), or auto (by trials on validation rows).",
+        ),
+    ] = "auto",
+    noise: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="What ties steps beside the units: white, lasting, or steered (by the units).",
+        ),
+    ] = "steered",
     hidden: Annotated[int, typer.Option(rich_help_panel=options.MODEL, help="Features.")] = 256,
     dropout: Annotated[
         float | None,
@@ -250,6 +265,8 @@ def run(
         units_family=units_family,  # type: ignore[arg-type]
         location=location,  # type: ignore[arg-type]
         encoder=encoder,  # type: ignore[arg-type]
+        features=features,  # type: ignore[arg-type]
+        noise=noise,  # type: ignore[arg-type]
         hidden=hidden,
         dropout=dropout,
         freq=options.parse_frequency(freq),

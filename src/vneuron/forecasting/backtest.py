@@ -12,7 +12,7 @@ from .config import ForecasterConfig
 from .data.errors import DataError
 from .data.frame import Panel
 from .data.split import RowRange, Size
-from .data.windows import Windows, flatten, windows_between
+from .data.windows import Windows, windows_between
 from .fitting import train
 from .material import prepare
 from .model import FittedModel
@@ -68,7 +68,7 @@ def _fit(
 
 def _windows(model: FittedModel, panel: Panel, before: int, after: int, step_size: int) -> Windows:
     """Windows whose targets lie between so many rows before the end of each series."""
-    flat = flatten(panel, model.scaling(panel))
+    flat = model.flatten(panel)
     rows = RowRange(panel.lengths - before, panel.lengths - after)
     config = model.config
     return windows_between(flat, rows, config.lookback, config.horizon, step_size)

@@ -23,6 +23,8 @@ from .networks.count_network import CountLikelihood
 from .networks.features import Encoder
 from .networks.network import Likelihood
 from .networks.normalisation import Location
+from .networks.path_noise import NoiseKind
+from .networks.place_features import FeatureKind
 from .networks.reference.network import Combine
 
 NetworkKind: TypeAlias = Literal["trajectory", "reference"]
@@ -30,6 +32,7 @@ PriorKind: TypeAlias = Literal["standard", "learned", "autoregressive", "macro"]
 LocationChoice: TypeAlias = Literal["auto"] | Location
 LikelihoodChoice: TypeAlias = Likelihood | CountLikelihood
 EncoderChoice: TypeAlias = Literal["auto"] | Encoder
+FeatureChoice: TypeAlias = Literal["auto"] | FeatureKind
 UnitsFamily: TypeAlias = Literal["gaussian", "poisson"]
 
 
@@ -98,6 +101,8 @@ class ForecasterConfig:
     units_family: UnitsFamily = "gaussian"
     location: LocationChoice = "auto"
     encoder: EncoderChoice = "auto"
+    features: FeatureChoice = "auto"
+    noise: NoiseKind = "steered"
     hidden: int = 256
     dropout: float = 0.3
     freq: str | int | None = None
@@ -138,6 +143,8 @@ class ForecasterConfig:
             "units_family": get_args(UnitsFamily),
             "location": ("auto", *get_args(Location)),
             "encoder": ("auto", *get_args(Encoder)),
+            "features": ("auto", *get_args(FeatureKind)),
+            "noise": get_args(NoiseKind),
             "missing": MISSING,
             "duplicates": DUPLICATES,
             "exogenous": EXOGENOUS,
@@ -197,7 +204,11 @@ class ForecasterConfig:
 
     def with_choices(self, chosen: Mapping[str, Any]) -> ForecasterConfig:
         """The same with what these options leave to the data taken from an earlier choice."""
-        left = {"input_size": self.input_size is None, "encoder": self.encoder == "auto"}
+        left = {
+            "input_size": self.input_size is None,
+            "encoder": self.encoder == "auto",
+            "features": self.features == "auto",
+        }
         return replace(self, **{name: chosen[name] for name, is_left in left.items() if is_left})
 
     @property

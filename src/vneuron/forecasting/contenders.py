@@ -12,11 +12,12 @@ from ..priors import AutoregressiveNormal, LearnedNormal, MacroNormal, StandardN
 from ..units import DeterministicUnits, GaussianUnits, PoissonUnits
 from .config import REFERENCE_LAG, ForecasterConfig, network_defaults
 from .count_task import CountObjective, CountTask
+from .data.place import Surroundings
 from .data.windows import Windows
 from .forecast_task import AbstractForecastObjective, AbstractForecastTask
 from .networks.count_network import CountNetwork
 from .networks.forecast_network import AbstractForecastNetwork
-from .networks.network import TrajectoryNetwork
+from .networks.network import NOWHERE, TrajectoryNetwork
 from .networks.normalisation import Location
 from .networks.reference import ReferenceNetwork, ReferenceObjective, ReferenceTask
 from .task import TrajectoryObjective, TrajectoryTask
@@ -30,7 +31,11 @@ PENALTY_PHI, PENALTY_TAU = 0.95, 0.196
 
 
 def build_network(
-    contender: Contender, config: ForecasterConfig, location: Location, mask_inputs: bool
+    contender: Contender,
+    config: ForecasterConfig,
+    location: Location,
+    mask_inputs: bool,
+    surroundings: Surroundings = NOWHERE,
 ) -> AbstractForecastNetwork:
     """A fresh network; the same seed gives the same weights.
 
@@ -41,16 +46,19 @@ def build_network(
     | linear    | m         | none                     | what units add at all             |
     | lowrank   | m         | W, the same everywhere   | what *living* units add           |
 
-    All have the same spread, likelihood and training; lowrank has as many columns as EVE.
+    All have the same features, spread, likelihood and training; lowrank has as many columns as
+    EVE, and own noise that lasts as long in every window.
 
     Under network="reference" EVE and its twin are that network, with units that draw and units
     that do not; linear and lowrank are as they are beside the trajectory network.
 
     Args:
         contender: which.
-        config: sizes and options; encoder "auto", where no data have decided, is the linear one.
+        config: sizes and options; where no data have decided, encoder "auto" is the linear one,
+            and features "auto" those of the window alone.
         location: what windows are centred on.
         mask_inputs: whether the network is told which values are missing.
+        surroundings: the series and the periods of the calendar that there are.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -90,6 +98,9 @@ def build_network(
             prior_lag=prior_lag,
             macro=macro,
             encoder="mlp" if config.encoder == "mlp" else "linear",
+            features="window" if config.features == "auto" else config.features,
+            surroundings=surroundings,
+            noise=config.noise,
         )
         if config.likelihood in ("poisson", "negbinomial"):
             return CountNetwork(network, config.likelihood)

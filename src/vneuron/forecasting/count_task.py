@@ -12,12 +12,11 @@ from .forecast_task import (
     EVALUATION_BATCH,
     AbstractForecastObjective,
     AbstractForecastTask,
-    decayed_groups,
 )
 from .laws.counts import CountTrajectory
 from .laws.trajectory import AbstractTrajectory
 from .networks.count_network import CountNetwork
-from .task import GAINS, LOADING_RATE, USE_WINDOWS
+from .task import GAINS, LOADING_RATE, USE_WINDOWS, network_groups
 from .usefulness import HeldOut, Usefulness, usefulness_of
 
 
@@ -73,12 +72,7 @@ class CountTask(AbstractForecastTask):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """As for trajectories: W learns faster and is not pulled to zero."""
-        loading = self.network.loading
-        others = [p for p in self.network.parameters() if p is not loading and p.requires_grad]
-        groups = decayed_groups(others, self._weight_decay)
-        if loading is not None:
-            groups.append({"params": [loading], "weight_decay": 0.0, "lr_scale": LOADING_RATE})
-        return groups
+        return network_groups(self.network.core, self._weight_decay, LOADING_RATE)
 
     @torch.no_grad()
     def calibrate(self, windows: Windows) -> None:
@@ -88,7 +82,7 @@ class CountTask(AbstractForecastTask):
             return
         losses = torch.zeros(len(GAINS), dtype=torch.float64)
         for batch in windows.batches(EVALUATION_BATCH):
-            reading = network.read(batch.context, batch.context_observed)
+            reading = network.read(*batch.inputs)
             for i, gain in enumerate(GAINS):
                 core.mean_gain.fill_(gain)
                 path = network.distribution(reading)
@@ -105,7 +99,7 @@ class CountTask(AbstractForecastTask):
         network, batch = self.network, batch.complete()
         if network.units is None or network.loading is None or not len(batch.target):
             return None
-        reading = network.read(batch.context, batch.context_observed)
+        reading = network.read(*batch.inputs)
         path = network.distribution(reading)
         if reading.latent is None or path.copula is None:
             return None
@@ -119,5 +113,6 @@ class CountTask(AbstractForecastTask):
                 reading.latent,
                 reader=core.mean_gain * core.mean_reader,
                 spread=path.sd() / reading.window.scale,
+                own_noise=core.own_noise,
             )
         )

@@ -12,6 +12,7 @@ from ..core import Collect, LocalTerm
 from ..objective import penalties
 from ..training.task import AbstractTask
 from ..vitals.health import health
+from .data.place import Place
 from .data.windows import WindowBatch, Windows, evenly_spaced
 from .latent_share import remember_latent_share
 from .laws.trajectory import AbstractTrajectory
@@ -67,10 +68,11 @@ class AbstractForecastObjective(nn.Module, ABC):
         target: Tensor,
         context_observed: Tensor | None = None,
         target_observed: Tensor | None = None,
+        place: Place | None = None,
     ) -> tuple[Tensor, tuple[LocalTerm, ...], Tensor, dict[str, Tensor]]:
         """Nats per window [batch], the units' terms, the controls' penalty, and numbers to log."""
         path: AbstractTrajectory
-        path, terms = self.collected(context, context_observed)
+        path, terms = self.collected(context, context_observed, place)
         # under mixed precision the network is in bfloat16; likelihoods must not be
         with torch.autocast(context.device.type, enabled=False):
             nll, logs = self.nll(path.float(), target, target_observed)
@@ -115,14 +117,13 @@ class AbstractForecastTask(AbstractTask):
     def usefulness(self, batch: WindowBatch) -> Usefulness | None:
         """What each unit is worth on held-out windows; None where that cannot be told."""
 
-    def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, ...]:
-        """Context and target, and their masks where something is missing."""
+    def batch(self, indices: Tensor, device: torch.device) -> tuple[Any, ...]:
+        """Context and target, their masks where something is missing, and places."""
         if self._train.starts.device != device:  # once: the series are large, a batch is not
             self._train = self._train.to(device)
         batch = self._train.gather(indices.to(device))
-        if batch.context_observed is None or batch.target_observed is None:
-            return batch.context, batch.target
-        return batch.context, batch.target, batch.context_observed, batch.target_observed
+        masks = batch.context_observed, batch.target_observed
+        return batch.context, batch.target, *masks, batch.place
 
     def validate(self, module: nn.Module) -> dict[str, float]:
         """Held-out scores: NLL in nats per step, MSE in squared training deviations.
@@ -179,7 +180,7 @@ def held_out_scores(network: AbstractForecastNetwork, windows: Windows) -> dict[
     """Joint and marginal NLL, both nats per observed step, and mean squared error."""
     joint, marginal, squared, steps = 0.0, 0.0, 0.0, 0.0
     for batch in windows.batches(EVALUATION_BATCH):
-        path: AbstractTrajectory = network(batch.context, batch.context_observed)
+        path: AbstractTrajectory = network(*batch.inputs)
         error = (batch.target - path.point()).square()
         if batch.target_observed is not None:
             error = error * batch.target_observed

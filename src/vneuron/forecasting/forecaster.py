@@ -14,6 +14,7 @@ from .answers import AbstractForecaster
 from .backtest import cross_validate
 from .config import (
     EncoderChoice,
+    FeatureChoice,
     ForecasterConfig,
     LikelihoodChoice,
     LocationChoice,
@@ -28,6 +29,7 @@ from .fitting import known_choices, open_run, train
 from .intervals import DEFAULT_LEVELS
 from .material import prepare
 from .model import FittedModel
+from .networks.path_noise import NoiseKind
 from .networks.reference.network import Combine
 from .reading import read_frame
 
@@ -85,6 +87,12 @@ class EVEForecaster(AbstractForecaster):
         location: what a window is centred on: "mean", "last", "auto" by training data, or "none".
         encoder: what reads the window for mean path and spread: "linear", "mlp" (adds what is
             not linear), or "auto", the one whose trial does better on validation windows.
+        features: what it is told of a window: "window" its shape, "series" also which series it
+            is of, "place" its calendar, level and scale, "full" all of these, or "auto", by
+            trials. A series that the fit did not see is forecast as an unknown one.
+        noise: what ties steps together beside the units: nothing ("white"), noise that lasts
+            ("lasting", first-order autoregressive), or noise whose persistence and weight the
+            units steer, window by window ("steered").
         hidden: width of the features.
         dropout: share of features dropped in training; None is .3, in the reference .05.
         freq: pandas offset alias or integer step; None guesses it from the data.
@@ -140,6 +148,8 @@ class EVEForecaster(AbstractForecaster):
         units_family: UnitsFamily = "gaussian",
         location: LocationChoice = "auto",
         encoder: EncoderChoice = "auto",
+        features: FeatureChoice = "auto",
+        noise: NoiseKind = "steered",
         hidden: int = 256,
         dropout: float | None = None,
         freq: str | int | None = None,

@@ -113,7 +113,7 @@ def _mean_latent(network: AbstractForecastNetwork, parts: list[WindowBatch]) -> 
     total: Latent | None = None
     count = sum(len(part.target) for part in parts)
     for part in parts:
-        latent = network.read(part.context, part.context_observed).latent
+        latent = network.read(*part.inputs).latent
         if latent is None:
             return None
         here = Latent(*(value.sum(0, keepdim=True) / count for value in latent))
@@ -123,7 +123,7 @@ def _mean_latent(network: AbstractForecastNetwork, parts: list[WindowBatch]) -> 
 
 def _sums(network: AbstractForecastNetwork, part: WindowBatch, frozen: Latent | None) -> Tensor:
     """Variance from z, variance; joint NLL as it is, without spread, frozen, and without both."""
-    reading = network.read(part.context, part.context_observed)
+    reading = network.read(*part.inputs)
     path = network.distribution(reading)
     if frozen is None:
         still = path

@@ -37,7 +37,7 @@ def measure_macro_use(
         Nats per window, [macro_dim] each; None without a macro latent.
     """
     units = network.units
-    reading = network.read(batch.context, batch.context_observed)
+    reading = network.read(*batch.inputs)
     if not isinstance(units, GaussianUnits) or not isinstance(units.prior, MacroNormal):
         return None
     if reading.latent is None or reading.macro is None:

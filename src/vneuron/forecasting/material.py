@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from .config import EncoderChoice, ForecasterConfig
-from .context_choice import best_of, encoder_scores, input_sizes
+from .config import ForecasterConfig
+from .context_choice import Reader, TrialData, best_of, choose_reader, input_sizes, reader_scores
+from .data.calendar import periods_of
 from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
+from .data.place import Period, Surroundings
 from .data.rows import Ints
 from .data.scaling import Scaling
 from .data.split import RowRange, Size, Split
@@ -39,6 +41,7 @@ class Material:
         validation: windows whose targets lie in the validation rows.
         location: what windows are centred on.
         config: the forecaster's options, with those that the data decide.
+        periods: of the calendar, that the training rows hold often enough.
     """
 
     panel: Panel
@@ -49,11 +52,18 @@ class Material:
     validation: Windows
     location: Location
     config: ForecasterConfig
+    periods: tuple[Period, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was done to the data, one sentence each."""
         return (*self.panel.notes, *self.split.notes, *self.scaling.notes)
+
+    @property
+    def trial_data(self) -> TrialData:
+        """What short trials need of it."""
+        surroundings = Surroundings(len(self.panel), self.periods)
+        return TrialData(self.train, self.validation, self.location, self.mask_inputs, surroundings)
 
     @property
     def mask_inputs(self) -> bool:
@@ -84,8 +94,8 @@ def prepare(
         train_size: rows of each series to train on; None takes what the others leave.
         val_size: rows after those.
         test_size: rows after those.
-        chosen: input size and encoder that an earlier run of the same fit chose; None chooses
-            them, where the options leave them open.
+        chosen: input size, encoder and features that an earlier run of the same fit chose; None
+            chooses them, where the options leave them open.
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
@@ -120,11 +130,13 @@ def prepare(
                 "at least one horizon, or smaller sizes"
             )
     location = _location(train) if config.location == "auto" else config.location
-    if config.encoder == "auto" and config.network == "trajectory":
-        mask_inputs = flat.observed is not None
-        scores = encoder_scores(train, validation, config, location, mask_inputs)
-        config = replace(config, encoder=best_of(scores))
-    return Material(panel, split, scaling, flat, train, validation, location, config)
+    periods = () if flat.times is None else periods_of(panel, split.train.stop)
+    if config.network == "trajectory":
+        surroundings = Surroundings(len(panel), periods)
+        missing = flat.observed is not None
+        data = TrialData(train, validation, location, missing, surroundings)
+        config = choose_reader(data, config)
+    return Material(panel, split, scaling, flat, train, validation, location, config, periods)
 
 
 def _with_input_size(
@@ -133,29 +145,32 @@ def _with_input_size(
     """The configuration with the input size, and the encoder, that do best on validation windows.
 
     Validation targets are the same for every size; sizes that leave no windows are passed over.
+    What else the features tell is chosen afterwards, at the size that was found.
 
     Raises:
         DataError: not even the smallest size leaves windows.
     """
-    found: dict[tuple[int, EncoderChoice], float] = {}
+    found: dict[tuple[int, Reader], float] = {}
     refused: DataError | None = None
+    first = Reader(
+        "linear" if config.encoder == "auto" else config.encoder,
+        "window" if config.features == "auto" else config.features,
+    )
     for size in input_sizes(config.horizon):
-        named: EncoderChoice = "linear" if config.encoder == "auto" else config.encoder
         try:
-            material = prepare(panel, replace(config, input_size=size, encoder=named), **sizes)
+            named = replace(config, input_size=size, **first._asdict())
+            material = prepare(panel, named, **sizes)
         except DataError as error:
             refused = refused or error
             continue
-        scores = encoder_scores(
-            material.train, material.validation, config, material.location, material.mask_inputs
-        )
-        found |= {(size, encoder): score for encoder, score in scores.items()}
+        scores = reader_scores(material.trial_data, replace(config, input_size=size))
+        found |= {(size, reader): score for reader, score in scores.items()}
     if not found and refused is not None:
         raise refused
-    size, encoder = best_of(found)
+    size, reader = best_of(found)
     if config.network != "trajectory":
-        encoder = config.encoder
-    return replace(config, input_size=size, encoder=encoder)
+        return replace(config, input_size=size)
+    return replace(config, input_size=size, encoder=reader.encoder)
 
 
 def _location(train: Windows) -> Location:

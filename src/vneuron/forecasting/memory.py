@@ -11,6 +11,7 @@ import pandas as pd
 from ..training.run_folder import RunFolder
 from .config import ForecasterConfig
 from .data.frame import Panel
+from .data.place import Period, Surroundings
 from .data.rows import Ints
 from .data.scaling import Scaling
 from .data.split import RowRange
@@ -35,6 +36,7 @@ class Memory:
         mask_inputs: whether the network is told which values are missing.
         notes: what was done to the data at the fit.
         familiarity: what training windows look like; None where they are too short.
+        periods: of the calendar, that the training rows hold often enough.
     """
 
     context: Panel
@@ -45,6 +47,17 @@ class Memory:
     mask_inputs: bool
     notes: tuple[str, ...] = ()
     familiarity: Familiarity | None = None
+    periods: tuple[Period, ...] = ()
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """The series and periods of the fit, as networks are told of them."""
+        return Surroundings(len(self.scaling.ids), self.periods)
+
+    def identity(self, panel: Panel) -> Ints:
+        """Position of each of the panel's series at the fit, [series]; −1 for one new to it."""
+        found = pd.Index(self.scaling.ids).get_indexer(pd.Index(panel.ids))
+        return np.asarray(found, dtype=np.int64)
 
     @classmethod
     def of(cls, material: Material, config: ForecasterConfig) -> Memory:
@@ -64,11 +77,12 @@ class Memory:
             mask_inputs=material.mask_inputs,
             notes=material.notes,
             familiarity=material.familiarity,
+            periods=material.periods,
         )
 
     def rows_to_score(self, panel: Panel) -> RowRange:
         """Rows after the fit's, up to the end of its test rows; all rows of series new to it."""
-        found = pd.Index(self.scaling.ids).get_indexer(pd.Index(panel.ids))
+        found = self.identity(panel)
         known = found >= 0
         first = np.where(known, self.test_from[found], np.iinfo(np.int64).min)
         last = np.where(known, self.test_to[found], NEVER)
@@ -99,6 +113,7 @@ class Memory:
             "freq": self.context.freq,
             "backend": self.context.backend,
             "notes": list(self.notes),
+            "periods": [list(period) for period in self.periods],
         }
 
     @classmethod
@@ -132,4 +147,5 @@ class Memory:
             mask_inputs=known["mask_inputs"],
             notes=tuple(known["notes"]),
             familiarity=familiarity,
+            periods=tuple(Period(*period) for period in known.get("periods", [])),
         )

@@ -17,9 +17,17 @@ from .contenders import Contender, build_network
 from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
+from .data.place import Place
 from .data.rows import Ints
 from .data.scaling import Scaling
-from .data.windows import WindowBatch, Windows, flatten, last_windows, windows_between
+from .data.windows import (
+    FlatSeries,
+    WindowBatch,
+    Windows,
+    flatten,
+    last_windows,
+    windows_between,
+)
 from .evaluation import Evaluation, evaluate
 from .latent_share import LatentShare, measure_latent_share, remembered_latent_share
 from .laws.trajectory import AbstractPaths, AbstractTrajectory
@@ -67,7 +75,9 @@ class FittedModel:
         cls, contender: Contender, config: ForecasterConfig, memory: Memory
     ) -> FittedModel:
         """A fresh network for this data."""
-        network = build_network(contender, config, memory.location, memory.mask_inputs)
+        network = build_network(
+            contender, config, memory.location, memory.mask_inputs, memory.surroundings
+        )
         return cls(config, memory, network.eval())
 
     @torch.no_grad()
@@ -98,9 +108,13 @@ class FittedModel:
             return Scaling.identity(panel)
         return self.memory.scaling.aligned(panel)
 
+    def flatten(self, panel: Panel) -> FlatSeries:
+        """The panel's series, scaled, each known by its place at the fit."""
+        return flatten(panel, self.scaling(panel), self.memory.identity(panel))
+
     def windows_to_score(self, panel: Panel, step: int = 1) -> Windows:
         """Windows whose targets follow the rows of the fit."""
-        flat = flatten(panel, self.scaling(panel))
+        flat = self.flatten(panel)
         rows = self.memory.rows_to_score(panel)
         return windows_between(flat, rows, self.config.lookback, self.config.horizon, step)
 
@@ -137,7 +151,7 @@ class FittedModel:
 
     def last_windows(self, panel: Panel) -> Windows:
         """The last context of each series."""
-        flat = flatten(panel, self.scaling(panel))
+        flat = self.flatten(panel)
         return last_windows(flat, self.config.lookback, pad=self.config.missing == "mask")
 
     @torch.no_grad()
@@ -162,11 +176,15 @@ class FittedModel:
             yield RawForecast(series.numpy(), cutoff, raw, unusual, followed)
             done = stop
 
-    def _inputs(self, batch: WindowBatch) -> tuple[Tensor, Tensor | None]:
-        """Context and its mask, on the network's device."""
+    def _inputs(self, batch: WindowBatch) -> tuple[Tensor, Tensor | None, Place | None]:
+        """Context, its mask and the place, on the network's device."""
         device = next(self.network.parameters()).device
-        seen = batch.context_observed
-        return batch.context.to(device), None if seen is None else seen.to(device)
+        seen, place = batch.context_observed, batch.place
+        return (
+            batch.context.to(device),
+            None if seen is None else seen.to(device),
+            None if place is None else place.to(device),
+        )
 
     def _novelty(self, batch: WindowBatch) -> Tensor | None:
         with muted():

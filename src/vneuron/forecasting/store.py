@@ -110,7 +110,8 @@ def read_config(run: RunFolder) -> ForecasterConfig:
             f"{run.path}: has options {unknown} that this version does not know; it was written "
             f"by vneuron {stored['vneuron']}: use that version, or train again"
         )
-    return ForecasterConfig(**stored["model"])
+    # what runs were before they could say so
+    return ForecasterConfig(**{"features": "window", "noise": "white", **stored["model"]})
 
 
 def read_memory(run: RunFolder) -> Memory:

@@ -19,7 +19,7 @@ from .laws.trajectory import AbstractTrajectory
 from .networks.network import TrajectoryNetwork
 from .usefulness import Usefulness, measure_usefulness
 
-USE_WINDOWS = 1024
+USE_WINDOWS = 512
 LOADING_RATE = 20.0
 """Learning rate of W over that of the rest. At 3, W is still on its way after eight epochs, and
 what looks like a gain of units over a static head is the speed of learning: validation joint NLL
@@ -88,15 +88,8 @@ class TrajectoryTask(AbstractForecastTask):
         self._loading_rate = loading_rate
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """W learns faster and is not pulled to zero; biases and ν are not decayed either."""
-        loading = self.network.loading
-        others = [p for p in self.network.parameters() if p is not loading]
-        groups = decayed_groups(others, self._weight_decay)
-        if loading is not None:
-            groups.append(
-                {"params": [loading], "weight_decay": 0.0, "lr_scale": self._loading_rate}
-            )
-        return groups
+        """W, ρ and δ learn faster and are not pulled to zero; biases and ν are not decayed."""
+        return network_groups(self.network, self._weight_decay, self._loading_rate)
 
     def calibrate(self, windows: Windows) -> None:
         """Set how much of Rµ forecasts use."""
@@ -108,6 +101,25 @@ class TrajectoryTask(AbstractForecastTask):
         return measure_usefulness(self.network, batch)
 
 
+def network_groups(
+    network: TrajectoryNetwork, weight_decay: float, loading_rate: float
+) -> list[dict[str, Any]]:
+    """Groups for AdamW: what ties the steps by itself, at its own rate and without decay.
+
+    Args:
+        network: all of it is trained that requires a gradient.
+        weight_decay: of the other matrices.
+        loading_rate: learning rate of W and of the own noise over that of the rest.
+    """
+    fast = network.dependence()
+    known = {id(parameter) for parameter in fast}
+    others = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
+    groups = decayed_groups(others, weight_decay)
+    if fast:
+        groups.append({"params": fast, "weight_decay": 0.0, "lr_scale": loading_rate})
+    return groups
+
+
 def _best_gain(network: TrajectoryNetwork, windows: Windows) -> Tensor:
     """How much of Rµ serves single steps on held-out windows.
 
@@ -116,7 +128,7 @@ def _best_gain(network: TrajectoryNetwork, windows: Windows) -> Tensor:
     """
     losses = torch.zeros(len(GAINS), dtype=torch.float64)
     for batch in windows.batches(EVALUATION_BATCH):
-        reading = network.read(batch.context, batch.context_observed)
+        reading = network.read(*batch.inputs)
         if reading.latent is None:
             break
         base = reading.window.location + reading.window.scale * reading.mean_path

@@ -1,12 +1,14 @@
 r"""What each unit is worth on held-out windows, in nats per window.
 
-*Use* is the rise of the joint NLL when a unit is silenced (s_j = 0, margins kept): what its
-column of W explains at all. *Dynamic use* is the rise when only its dependence on the window is
-taken away (s_j and µ_j frozen at their means): what the unit does that a fixed factor could not.
+*Use* is the rise of the joint NLL when a unit is silenced (s_j = 0, margins kept, what it steers
+held at its mean): what it explains at all. *Dynamic use* is the rise when only its dependence on
+the window is taken away (s_j and µ_j frozen at their means): what the unit does that a fixed factor
+could not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,8 +17,8 @@ from torch import Tensor
 
 from ..core import AbstractUnit, Latent
 from ..functional.gaussian import information_rate
-from ..functional.leave_one_out import LeaveOneOut
-from ..functional.low_rank import Whitened, whiten
+from ..functional.low_rank import posterior, whiten
+from ..functional.own_noise import OwnNoise
 from ..functional.student import joint_nll
 from .data.windows import WindowBatch
 from .laws.predictive import TrajectoryDistribution
@@ -60,7 +62,7 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
     batch = batch.complete()
     if units is None or loading is None or not len(batch.target):
         return None
-    reading = network.read(batch.context, batch.context_observed)
+    reading = network.read(*batch.inputs)
     if reading.latent is None:
         return None
     path = network.distribution(reading)
@@ -72,19 +74,20 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
             reading.latent,
             reader=network.mean_gain * network.mean_reader,
             spread=reading.spread,
+            own_noise=network.own_noise,
         )
     )
 
 
 def usefulness_of(held_out: HeldOut) -> Usefulness:
     """Every unit changed in turn; see `measure_usefulness`."""
-    present = held_out.present(held_out.path.whiten(held_out.residual))
+    present = held_out.present(held_out.residual, held_out.loc, held_out.scale)
     every = range(held_out.units)
     return Usefulness(
         use=torch.stack([held_out.silenced(unit) for unit in every]) - present,
         dynamic_use=torch.stack([held_out.frozen(unit) for unit in every]) - present,
-        outcome_information=held_out.changed.outcome_information().mean(0),
-        marginal_use=held_out.marginal_use(held_out.changed.loading),
+        outcome_information=held_out.outcome_information(),
+        marginal_use=held_out.marginal_use(),
     )
 
 
@@ -93,12 +96,14 @@ class HeldOut:
     """Held-out windows, read once; every unit is then changed in turn."""
 
     path: TrajectoryDistribution
+    loading: Tensor  # W, [H, M]
     residual: Tensor  # r, [batch, H]
     units: int
-    changed: LeaveOneOut
-    loc: Tensor  # µ about its mean over these windows, [batch, M]
+    loc: Tensor  # µ, [batch, M]
+    scale: Tensor  # s, [batch, M]
     reader: Tensor  # R, [H, M]
     spread: Tensor  # τ, [batch, H]
+    own_noise: Callable[[Tensor], OwnNoise | None]
 
     @classmethod
     def of(
@@ -110,6 +115,7 @@ class HeldOut:
         *,
         reader: Tensor,
         spread: Tensor,
+        own_noise: Callable[[Tensor], OwnNoise | None],
     ) -> HeldOut:
         """From a path with a loading, its standardised residuals, and the posteriors behind it.
 
@@ -120,32 +126,63 @@ class HeldOut:
             latent: its posteriors.
             reader: R, [H, M].
             spread: what a change of the path is divided by to be one of r, [batch, H].
+            own_noise: from the units' means to the steps' own noise.
         """
         if path.loading is None:
             raise ValueError("the path has no loading, expected one: units tie steps through it")
         scale, loc = latent.scale.flatten(1), latent.loc.flatten(1)
-        changed = LeaveOneOut(path.loading, scale, units.latent_dim)
-        return cls(path, residual, units.units, changed, loc - loc.mean(0), reader, spread)
+        loading = path.loading.detach()
+        return cls(path, loading, residual, units.units, loc, scale, reader, spread, own_noise)
 
-    def present(self, whitened: Whitened) -> Tensor:
+    def present(self, residual: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
         """Mean NLL, up to the margins' scales, which are the same whatever unit is changed."""
-        steps = self.residual.new_full((), self.residual.shape[1])
-        return joint_nll(whitened.quadratic, 0.5 * whitened.logdet, steps, self.path.df).mean()
+        found = whiten(residual, self.loading, scale, own=self.own_noise(loc))
+        steps = residual.new_full((), residual.shape[1])
+        return joint_nll(found.quadratic, 0.5 * found.logdet, steps, self.path.df).mean()
+
+    def _of(self, unit: int) -> slice:
+        k = self.loc.shape[1] // self.units
+        return slice(unit * k, (unit + 1) * k)
+
+    def _still(self, unit: int) -> Tensor:
+        """µ with the unit's at its mean over these windows."""
+        loc, own = self.loc.clone(), self._of(unit)
+        loc[:, own] = loc[:, own].mean(0)
+        return loc
 
     def silenced(self, unit: int) -> Tensor:
-        """The same without the unit's share of the dependence."""
-        none = self.residual.new_zeros(self.changed.latent_dim)
-        return self.present(self.changed.whiten(unit, self.residual, none))
+        """The same without the unit's column; what else it steers is held at its mean."""
+        scale = self.scale.clone()
+        scale[:, self._of(unit)] = 0.0
+        return self.present(self.residual, self._still(unit), scale)
 
     def frozen(self, unit: int) -> Tensor:
         """The same with the unit at its mean over these windows."""
-        k = self.changed.latent_dim
-        own = slice(unit * k, (unit + 1) * k)
-        residual = self.residual + self.loc[:, own] @ self.reader[:, own].T / self.spread
-        scale = self.changed.scale[:, own].mean(0)
-        return self.present(self.changed.whiten(unit, residual, scale))
+        own, loc = self._of(unit), self._still(unit)
+        moved = self.loc[:, own] - loc[:, own]
+        residual = self.residual + moved @ self.reader[:, own].T / self.spread
+        scale = self.scale.clone()
+        scale[:, own] = scale[:, own].mean(0)
+        return self.present(residual, loc, scale)
 
-    def marginal_use(self, loading: Tensor) -> Tensor:
+    def outcome_information(self) -> Tensor:
+        r"""Model-implied information between each unit and the outcome, given the window and g.
+
+        .. math:: I_j = \tfrac12 \ln \det S_J^2 / \det V_{JJ}
+                      = -\tfrac12 \ln\det (M^{-1})_{JJ}, \qquad V = S M^{-1} S
+
+        It depends on the rotation of W, so it is shown and never a bar.
+
+        Returns:
+            Nats, mean over windows, [units].
+        """
+        k = self.loc.shape[1] // self.units
+        inverse = posterior(self.loading, self.scale, self.own_noise(self.loc))
+        blocks = inverse.reshape(-1, self.units, k, self.units, k)
+        own = torch.diagonal(blocks, dim1=1, dim2=3).permute(0, 3, 1, 2)
+        return -0.5 * torch.logdet(own).mean(0)
+
+    def marginal_use(self) -> Tensor:
         r"""Held-out nats that the next nat of each unit's rate buys, [units].
 
         .. math:: -\frac{\partial J / \partial a_j}{\partial R_j / \partial a_j}, \qquad
@@ -154,16 +191,16 @@ class HeldOut:
         and likewise µ_j, at a = 1: what it would do to the joint NLL J, and to the rate R, if
         unit j followed the window a little more than it does. One backward pass for all units.
         """
-        k = self.changed.latent_dim
-        log_scale = self.changed.scale.log()
-        centre = log_scale.mean(0)
+        k = self.loc.shape[1] // self.units
+        log_scale, middle = self.scale.log(), self.loc.mean(0)
+        centre, moved = log_scale.mean(0), self.loc - middle
         with torch.enable_grad():
-            amplitude = torch.ones(len(centre) // k, device=centre.device, requires_grad=True)
-            each = amplitude.repeat_interleave(k)
+            amplitude = torch.ones(self.units, device=centre.device, requires_grad=True)
+            each = amplitude.to(centre.dtype).repeat_interleave(k)
             scale = (centre + each * (log_scale - centre)).exp()
-            residual = self.residual - ((each - 1.0) * self.loc) @ self.reader.T / self.spread
-            nll = self.present(whiten(residual, loading.detach(), scale))
-            variance = (each * self.loc).square().mean(0)
+            residual = self.residual - ((each - 1.0) * moved) @ self.reader.T / self.spread
+            nll = self.present(residual, middle + each * moved, scale)
+            variance = (each * moved).square().mean(0)
             zero = torch.zeros_like(variance)
             rate = information_rate(zero, variance, scale.square().mean(0), scale.log().mean(0))
             (slope,) = torch.autograd.grad(nll, amplitude, retain_graph=True)

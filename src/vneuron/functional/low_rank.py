@@ -2,60 +2,55 @@ r"""The low-rank correlation of a trajectory, and its quadratic form and determi
 
 A trajectory of H steps, standardised step by step, has the scale matrix
 
-.. math:: C = n^{-1/2} (W S^2 W^\top + I)\, n^{-1/2}, \qquad n = \mathrm{diag}(W S^2 W^\top + I),
+.. math:: C = n^{-1/2} (W S^2 W^\top + \Delta R(\rho) \Delta)\, n^{-1/2}, \qquad
+          n = \mathrm{diag}(W S^2 W^\top + \Delta^2),
 
-with one loading W ``[steps, units]`` for all windows and the units' scales
-``S = diag(s)`` of this window. C has unit diagonal for every W and s, so that
-learning how steps depend on each other cannot move any single step's margin.
+with one loading W ``[steps, units]`` for all windows, the units' scales ``S = diag(s)`` of this
+window, and the steps' own noise (`OwnNoise`; white and of weight one where it is left out). C has
+unit diagonal for every W, s, ρ and δ, so that learning how steps depend on each other cannot move
+any single step's margin.
 
-Everything here works through the ``units x units`` matrix ``M = I + S A S`` with
-``A = W'W`` formed once per batch, never through an H x H matrix.
+Everything here works through the ``units x units`` matrix ``M = I + S A S`` and never through an
+H x H matrix: see `vneuron.functional.woodbury`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+
+from .own_noise import OwnNoise, own_correlation, precision
+from .woodbury import Whitened, gram, inverse_and_logdet, known, solve
+
+__all__ = ["Whitened", "correlation", "diagonal", "posterior", "whiten"]
 
 
-class Whitened(NamedTuple):
-    """The two numbers per window that a density with scale matrix C needs.
-
-    Attributes:
-        quadratic: ``r' C^{-1} r``, ``[batch]``.
-        logdet: ``ln det C`` over the observed steps, ``[batch]``.
-    """
-
-    quadratic: Tensor
-    logdet: Tensor
-
-
-def diagonal(loading: Tensor, unit_scale: Tensor) -> Tensor:
-    r"""Diagonal ``n = diag(W S^2 W' + I)`` before it is normalised to one.
+def diagonal(loading: Tensor, unit_scale: Tensor, own: OwnNoise | None = None) -> Tensor:
+    r"""Diagonal ``n = diag(W S^2 W') + δ²`` before it is normalised to one.
 
     Args:
         loading: W, ``[steps, units]``.
         unit_scale: s (a standard deviation), ``[..., units]``.
+        own: the steps' own noise.
 
     Returns:
-        n, ``[..., steps]``, each at least one.
+        n, ``[..., steps]``.
 
     Example:
         >>> diagonal(torch.tensor([[2.0], [0.0]]), torch.tensor([[3.0]]))
         tensor([[37.,  1.]])
     """
-    return unit_scale.square() @ loading.square().T + 1.0
+    alone = 1.0 if own is None else own.variance()
+    return unit_scale.square() @ loading.square().T + alone
 
 
-def correlation(loading: Tensor, unit_scale: Tensor) -> Tensor:
+def correlation(loading: Tensor, unit_scale: Tensor, own: OwnNoise | None = None) -> Tensor:
     r"""The dense correlation matrix C, for reading and for tests.
 
     Args:
         loading: W, ``[steps, units]``.
         unit_scale: s, ``[..., units]``.
+        own: the steps' own noise.
 
     Returns:
         C, ``[..., steps, steps]``, symmetric with unit diagonal.
@@ -65,24 +60,33 @@ def correlation(loading: Tensor, unit_scale: Tensor) -> Tensor:
         tensor([[1.0000, 0.5000],
                 [0.5000, 1.0000]])
     """
-    scaled = (loading * unit_scale[..., None, :]) / diagonal(loading, unit_scale).sqrt()[..., None]
+    root = diagonal(loading, unit_scale, own).sqrt()
+    scaled = (loading * unit_scale[..., None, :]) / root[..., None]
     shared = scaled @ scaled.mT
-    own = 1.0 - torch.diagonal(shared, dim1=-2, dim2=-1)
-    return shared + torch.diag_embed(own)
+    if own is None:
+        return shared + torch.diag_embed(1.0 - torch.diagonal(shared, dim1=-2, dim2=-1))
+    weight = (1.0 if own.weight is None else own.weight) / root
+    noise = own_correlation(own.persistence, len(loading))
+    return shared + weight[..., :, None] * noise * weight[..., None, :]
 
 
 def whiten(
-    residual: Tensor, loading: Tensor, unit_scale: Tensor, observed: Tensor | None = None
+    residual: Tensor,
+    loading: Tensor,
+    unit_scale: Tensor,
+    observed: Tensor | None = None,
+    own: OwnNoise | None = None,
 ) -> Whitened:
-    r"""Quadratic form and log-determinant of C, differentiable in all three inputs.
+    r"""Quadratic form and log-determinant of C, differentiable in all that is continuous.
 
-    With :math:`e = n^{1/2} r`, :math:`b = S W^\top e` and :math:`M = I + S A S`,
+    With :math:`e = n^{1/2} r`, Ω the tridiagonal inverse of the own noise's covariance,
+    :math:`A = W^\top\Omega W`, :math:`b = S W^\top \Omega e` and :math:`M = I + S A S`,
 
-    .. math:: r^\top C^{-1} r = e^\top e - b^\top M^{-1} b, \qquad
-              \ln\det C = \ln\det M - \textstyle\sum_h \ln n_h .
+    .. math:: r^\top C^{-1} r = e^\top\Omega e - b^\top M^{-1} b, \qquad
+              \ln\det C = \ln\det M - \ln\det\Omega - \textstyle\sum_h \ln n_h .
 
-    Missing steps drop their rows of W, residual and n, so that A then belongs to
-    a window's own pattern.
+    Missing steps drop their rows of W, residual and n; the own noise of the steps around them is
+    then correlated as ρ to the power of their distance.
 
     Args:
         residual: r, standardised residuals ``[batch, steps]``.
@@ -91,6 +95,7 @@ def whiten(
             the window, ``[units]`` when it is static. The static form factors one
             matrix for the whole batch.
         observed: Optional ``[batch, steps]`` mask, true where the step is known.
+        own: the steps' own noise; None is white, of weight one.
 
     Returns:
         The pair :class:`Whitened`, each ``[batch]``.
@@ -108,11 +113,54 @@ def whiten(
         True
     """
     _check(residual, loading, unit_scale)
-    if unit_scale.dim() == 1 and observed is None:
-        return _whiten_static(residual, loading, unit_scale)
-    scale = unit_scale.expand(residual.shape[0], -1)
-    quadratic, logdet = _Whiten.apply(residual, loading, scale, observed)  # type: ignore[no-untyped-call]
-    return Whitened(quadratic, logdet)
+    if unit_scale.dim() == 1 and observed is None and (own is None or own.shared()):
+        return _whiten_static(residual, loading, unit_scale, own)
+    batch = residual.shape[0]
+    scale = unit_scale.expand(batch, -1)
+    n = diagonal(loading, scale, own)
+    e = residual * n.sqrt()
+    if observed is not None and own is not None:
+        return _whiten_rows(e, n, loading, scale, observed, own)
+    if observed is not None:
+        # where, not a product: a missing residual may be NaN
+        zero = torch.zeros_like(e)
+        alpha, beta = observed.to(e.dtype), zero[:, 1:]
+        e, log_n = torch.where(observed, e, zero), torch.where(observed, n.log(), zero)
+        quadratic, logdet = solve(e, loading, scale, alpha, beta)
+        return Whitened(quadratic, logdet - log_n.sum(-1))
+    if own is None:
+        alpha, beta = e.new_ones(1, e.shape[1]), e.new_zeros(1, e.shape[1] - 1)
+        quadratic, logdet = solve(e, loading, scale, alpha, beta)
+        return Whitened(quadratic, logdet - n.log().sum(-1))
+    inverse = precision(own, e.shape[1])
+    # one row for all windows, or a row for each
+    alpha, beta = inverse.diagonal, inverse.beside
+    if len(beta) != len(alpha):
+        beta = beta.expand(len(alpha), -1)
+    quadratic, logdet = solve(e, loading, scale, alpha, beta)
+    return Whitened(quadratic, logdet + inverse.logdet - n.log().sum(-1))
+
+
+def posterior(loading: Tensor, unit_scale: Tensor, own: OwnNoise | None = None) -> Tensor:
+    r""":math:`M^{-1}`, the units' covariance given the whole path, in units of their own scales.
+
+    Args:
+        loading: W, ``[steps, units]``.
+        unit_scale: s, ``[batch, units]``.
+        own: the steps' own noise.
+
+    Returns:
+        ``[batch, units, units]``.
+
+    Example:
+        >>> posterior(torch.ones(3, 1), torch.ones(1, 1)).item()
+        0.25
+    """
+    steps = len(loading)
+    noise = OwnNoise(loading.new_zeros(())) if own is None else own
+    inverse = precision(noise, steps)
+    beside = inverse.beside.expand(len(inverse.diagonal), -1)
+    return inverse_and_logdet(gram(loading, inverse.diagonal, beside), unit_scale)[0]
 
 
 def _check(residual: Tensor, loading: Tensor, unit_scale: Tensor) -> None:
@@ -128,174 +176,58 @@ def _check(residual: Tensor, loading: Tensor, unit_scale: Tensor) -> None:
         )
 
 
-def _whiten_static(residual: Tensor, loading: Tensor, unit_scale: Tensor) -> Whitened:
+def _whiten_static(
+    residual: Tensor, loading: Tensor, unit_scale: Tensor, own: OwnNoise | None
+) -> Whitened:
     """One factorisation serves every window, and autograd through it is cheap."""
     n = diagonal(loading, unit_scale)
-    scaled = loading * unit_scale
+    e, scaled = residual * n.sqrt(), loading * unit_scale
+    alone = -n.log().sum()
+    if own is not None:
+        rho = own.persistence
+        left = (1.0 - rho) * (1.0 + rho)
+        e, scaled = _innovations(e.mT, rho, left).mT, _innovations(scaled, rho, left)
+        alone = alone + (len(loading) - 1) * left.log()
     identity = torch.eye(scaled.shape[1], dtype=scaled.dtype, device=scaled.device)
     factor, failed = torch.linalg.cholesky_ex(identity + scaled.mT @ scaled)
-    e = residual * n.sqrt()
     half = torch.linalg.solve_triangular(factor, (e @ scaled).mT, upper=False)
-    logdet = _known(2.0 * factor.diagonal().log().sum(), failed) - n.log().sum()
+    logdet = known(2.0 * factor.diagonal().log().sum(), failed) + alone
     quadratic = e.square().sum(-1) - half.square().sum(0)
     return Whitened(quadratic, logdet.expand(residual.shape[0]))
 
 
-class _Whiten(torch.autograd.Function):
-    """Per-window factor of I + S A S with its analytic backward.
+def _innovations(rows: Tensor, rho: Tensor, left: Tensor) -> Tensor:
+    """What is new at each step, in standard deviations: (x_t − ρ x_{t−1}) / √(1 − ρ²), [H, ...]."""
+    return torch.cat([rows[:1], (rows[1:] - rho * rows[:-1]) * left.rsqrt()])
 
-    Autograd through a batched Cholesky keeps and revisits several [batch, N, N] arrays and runs
-    two batched triangular solves; the closed form needs only ``M^{-1}``, which the forward pass
-    has. The windows go through the [N, N] part in chunks that stay in cache: at 1,024 windows of
-    32 units, arrays for all at once cost a quarter more, most of it in fetching fresh pages.
+
+def _whiten_rows(
+    e: Tensor, n: Tensor, loading: Tensor, scale: Tensor, observed: Tensor, own: OwnNoise
+) -> Whitened:
+    """By the rows that each window has, [batch, steps, units] of them: slower, for missing steps.
+
+    A step's predecessor is the last observed one, at a distance of d steps: ρ^d. A missing step
+    becomes a row of zeros, which counts nothing.
     """
-
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        residual: Tensor,
-        loading: Tensor,
-        scale: Tensor,
-        observed: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        n = diagonal(loading, scale)
-        root = n.sqrt()
-        e = residual * root
-        if observed is not None:
-            # where, not a product: a missing residual may be NaN
-            e = torch.where(observed, e, torch.zeros_like(e))
-        gram = _gram(loading, observed)
-        solved = _solve(gram, scale, e @ loading, gradients=any(ctx.needs_input_grad))  # type: ignore[attr-defined]
-        u = torch.addmm(e, scale * solved.v, loading.T, alpha=-1.0)
-        log_n = n.log()
-        if observed is not None:
-            u, log_n = u * observed, log_n * observed
-        kept = (e, u, solved.v, n, root, loading, scale, observed, solved.own, *solved.pulled)
-        ctx.save_for_backward(*kept)  # type: ignore[arg-type]
-        return (e * u).sum(-1), solved.logdet - log_n.sum(-1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(
-        ctx: FunctionCtx, grad_q: Tensor, grad_l: Tensor
-    ) -> tuple[Tensor | None, Tensor, Tensor, None]:
-        e, u, v, n, root, loading, scale, observed, own, *pulled = ctx.saved_tensors  # type: ignore[attr-defined]
-        weight = grad_l
-        grad_q, grad_l = grad_q[:, None], grad_l[:, None]
-        pushed = grad_q * u
-        # n enters through e = n^1/2 r and through -sum ln n
-        delta = (pushed * e - grad_l) / n
-        if observed is not None:
-            delta = delta * observed
-        square = loading.square()
-        grad_scale = 2.0 * (grad_l * own - grad_q * v * (u @ loading) + scale * (delta @ square))
-        grad_loading = 2.0 * (
-            _logdet_gradient(pulled, weight, loading, observed)
-            - pushed.T @ (scale * v)
-            + loading * (delta.T @ scale.square())
-        )
-        wanted = ctx.needs_input_grad[0]  # type: ignore[attr-defined]
-        return 2.0 * pushed * root if wanted else None, grad_loading, grad_scale, None
-
-
-class _Solved(NamedTuple):
-    """What the N x N part of a batch comes to.
-
-    Attributes:
-        v: ``M^{-1} S b``, [batch, N].
-        logdet: ``ln det M``, [batch].
-        own: ``diag(M^{-1} S A)``, half the derivative of the log-determinant by s, [batch, N];
-            None where no gradient is wanted.
-        pulled: ``S M^{-1} S`` of each chunk of windows, [chunk, N * N].
-    """
-
-    v: Tensor
-    logdet: Tensor
-    own: Tensor | None
-    pulled: list[Tensor]
-
-
-CHUNK = 2**18
-"""Entries of the [chunk, N, N] arrays that are worked on at a time: 1 MiB in single precision,
-the second-level cache of a core."""
-
-
-def _solve(gram: Tensor, scale: Tensor, b: Tensor, *, gradients: bool) -> _Solved:
-    """Factor ``M = I + S A S`` window by window, a chunk of windows at a time."""
-    batch, units = scale.shape
-    rows = batch if scale.is_cuda else max(1, CHUNK // units**2)
-    v, logdet, pulled = [], [], []
-    own: list[Tensor] | None = [] if gradients else None
-    for first in range(0, batch, rows):
-        s = scale[first : first + rows]
-        a = gram if gram.dim() == 2 else gram[first : first + rows]
-        inverse, logdet_m = inverse_and_logdet(a, s)
-        logdet.append(logdet_m)
-        half = inverse.mul_(s[:, None, :])
-        # a product and a sum: a batched product with one column costs five times as much
-        v.append((half * b[first : first + rows, None, :]).sum(-1))
-        if own is not None:
-            own.append((half * a).sum(-1))
-            pulled.append(half.mul_(s[:, :, None]).reshape(len(s), units * units))
-    return _Solved(_joined(v), _joined(logdet), None if own is None else _joined(own), pulled)
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _gram(loading: Tensor, observed: Tensor | None) -> Tensor:
-    """A = W'W, [N, N] for the batch, or [batch, N, N] over each window's known rows."""
-    if observed is None:
-        return loading.T @ loading
-    steps, units = loading.shape
-    outer = (loading[:, :, None] * loading[:, None, :]).reshape(steps, units * units)
-    return (observed.to(loading.dtype) @ outer).reshape(-1, units, units)
-
-
-def inverse_and_logdet(gram: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Inverse and log-determinant of ``M = I + S A S``, whose eigenvalues are at least one.
-
-    Args:
-        gram: ``A = W'W``, ``[units, units]`` or one per window.
-        scale: s, ``[batch, units]``.
-
-    Returns:
-        ``M^{-1}`` ``[batch, units, units]`` and ``ln det M`` ``[batch]``, NaN where rounding,
-        overflow or NaN leave no factor.
-
-    Example:
-        >>> inverse, logdet = inverse_and_logdet(torch.eye(1), torch.ones(1, 1))
-        >>> round(inverse.item(), 4), round(logdet.item(), 4)
-        (0.5, 0.6931)
-    """
-    m = (scale[:, :, None] * gram).mul_(scale[:, None, :])
-    torch.diagonal(m, dim1=-2, dim2=-1).add_(1.0)
-    factor, failed = torch.linalg.cholesky_ex(m)
-    logdet = 2.0 * torch.diagonal(factor, dim1=-2, dim2=-1).log().sum(-1)
-    # LAPACK's column order, read as rows: it is symmetric, and what follows wants rows
-    return torch.cholesky_inverse(factor).mT, _known(logdet, failed)
-
-
-def _known(logdet: Tensor, failed: Tensor) -> Tensor:
-    """NaN where M had no factor, which only overflow or NaN in W or s can bring about.
-
-    A trainer takes that for what it is, divergence; an exception would need the device to answer
-    in every step, and would end a run that still has its best weights.
-    """
-    return logdet.masked_fill(failed != 0, torch.nan)
-
-
-def _logdet_gradient(
-    pulled: list[Tensor], weight: Tensor, loading: Tensor, observed: Tensor | None
-) -> Tensor:
-    """Half the gradient of sum_b g_b ln det M with respect to W: W sum_b g_b S M^{-1} S."""
-    units = loading.shape[1]
-    size = len(pulled[0])
-    if observed is None:
-        parts = zip(torch.split(weight, size), pulled, strict=True)
-        total = sum(g @ part for g, part in parts)
-        return loading @ torch.as_tensor(total).view(units, units)
-    seen = torch.split(observed * weight[:, None], size)
-    per_step = sum(g.T @ part for g, part in zip(seen, pulled, strict=True))
-    return torch.einsum("hk,hkj->hj", loading, torch.as_tensor(per_step).view(-1, units, units))
+    batch, steps = e.shape
+    at = torch.arange(steps, device=e.device)
+    seen = torch.where(observed, at, -1).cummax(-1).values
+    before = torch.cat([seen.new_full((batch, 1), -1), seen[:, :-1]], -1)
+    rho = own.expand(batch)[:, None] ** (at - before).clamp_min(1)
+    rho = torch.where(before >= 0, rho, torch.zeros_like(rho))
+    left = ((1.0 - rho) * (1.0 + rho)).rsqrt()
+    weight = torch.ones_like(e) if own.weight is None else own.weight
+    zero = torch.zeros_like(e)
+    before = before.clamp_min(0)
+    white = torch.where(observed, e / weight, zero)
+    new = torch.where(observed, (white - rho * white.gather(1, before)) * left, zero)
+    rows = scale[:, None, :] * loading / weight[..., None]
+    last = rows.gather(1, before[..., None].expand_as(rows))
+    fresh = (rows - rho[..., None] * last) * (left * observed)[..., None]
+    identity = torch.eye(loading.shape[1], dtype=e.dtype, device=e.device)
+    factor, failed = torch.linalg.cholesky_ex(identity + fresh.mT @ fresh)
+    half = torch.linalg.solve_triangular(factor, (new[:, None] @ fresh).mT, upper=False)
+    logdet = known(2.0 * torch.diagonal(factor, dim1=-2, dim2=-1).log().sum(-1), failed)
+    log_own = torch.where(observed, weight.log() - left.log(), zero)
+    alone = 2.0 * log_own.sum(-1) - torch.where(observed, n.log(), zero).sum(-1)
+    return Whitened(new.square().sum(-1) - half.square().sum((-2, -1)), logdet + alone)

@@ -10,12 +10,14 @@ from scipy import stats
 from vneuron.forecasting.laws.conditioned import ConditionedTrajectory
 from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 from vneuron.functional.low_rank import correlation
+from vneuron.functional.own_noise import OwnNoise, own_correlation
 
 H, UNITS, BATCH = 7, 3, 4
 DF = [4.0, None]
+NOISE = ["white", "steered"]
 
 
-def path_of(df=4.0, seed=0, units=UNITS, batch=BATCH):
+def path_of(df=4.0, seed=0, units=UNITS, batch=BATCH, noise="white"):
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
@@ -27,6 +29,9 @@ def path_of(df=4.0, seed=0, units=UNITS, batch=BATCH):
         df=None if df is None else torch.tensor(df, dtype=torch.float64),
         loading=normal(H, units) * 1.5 if units else None,
         unit_scale=normal(batch, units).abs() + 0.3 if units else None,
+        own_noise=OwnNoise(normal(batch).tanh(), normal(batch, H).exp())
+        if noise == "steered" and units
+        else None,
     )
 
 
@@ -34,7 +39,10 @@ def scale_matrix(path, window):
     d = np.diag(path.scale[window].numpy())
     if path.loading is None:
         return d @ d
-    return d @ correlation(path.loading, path.unit_scale[window]).numpy() @ d
+    own = path.own_noise
+    if own is not None:
+        own = OwnNoise(own.persistence[window], own.weight[window])
+    return d @ correlation(path.loading, path.unit_scale[window], own).numpy() @ d
 
 
 def dense(path, window, weights, values):
@@ -75,10 +83,10 @@ def some_seen(seed=1):
 
 
 @pytest.mark.parametrize("df", DF)
-@pytest.mark.parametrize("units", [0, UNITS])
-def test_observed_steps_are_the_dense_conditional(df, units):
+@pytest.mark.parametrize(("units", "noise"), [(0, "white"), (UNITS, "white"), (UNITS, "steered")])
+def test_observed_steps_are_the_dense_conditional(df, units, noise):
     """Windows with nothing, one, some and nearly all steps observed, in one batch."""
-    path = path_of(df, units=units)
+    path = path_of(df, units=units, noise=noise)
     y, seen = some_seen()
     known = ConditionedTrajectory.of(path).observe(y, seen)
     for window in range(BATCH):
@@ -89,8 +97,9 @@ def test_observed_steps_are_the_dense_conditional(df, units):
 
 
 @pytest.mark.parametrize("df", DF)
-def test_linear_equalities_are_the_dense_conditional(df):
-    path = path_of(df)
+@pytest.mark.parametrize("noise", NOISE)
+def test_linear_equalities_are_the_dense_conditional(df, noise):
+    path = path_of(df, noise=noise)
     weights = torch.randn(BATCH, 2, H).double()
     weights[2, 1] = 0.0  # this window has one equality less
     values = torch.randn(BATCH, 2).double()
@@ -103,8 +112,9 @@ def test_linear_equalities_are_the_dense_conditional(df):
 
 
 @pytest.mark.parametrize("df", DF)
-def test_sums_after_observed_steps_and_steps_after_sums(df):
-    path = path_of(df)
+@pytest.mark.parametrize("noise", NOISE)
+def test_sums_after_observed_steps_and_steps_after_sums(df, noise):
+    path = path_of(df, noise=noise)
     y, seen = some_seen()
     seen[1, 4] = False
     total, value = torch.ones(BATCH, 1, H).double(), torch.full((BATCH, 1), 3.0).double()
@@ -125,10 +135,11 @@ def test_sums_after_observed_steps_and_steps_after_sums(df):
     seed=st.integers(0, 10_000),
     df=st.sampled_from([2.3, 8.0, None]),
     weight=st.sampled_from([0.0, 0.1, 1.0]),
+    noise=st.sampled_from(NOISE),
 )
-def test_evidence_in_parts_is_evidence_at_once(seed, df, weight):
+def test_evidence_in_parts_is_evidence_at_once(seed, df, weight, noise):
     """Yesterday's posterior is today's prior."""
-    path = path_of(df, seed)
+    path = path_of(df, seed, noise=noise)
     generator = torch.Generator().manual_seed(seed)
     y = torch.randn(BATCH, H, generator=generator).double()
     when = torch.randint(0, 3, (BATCH, H), generator=generator)
@@ -141,8 +152,9 @@ def test_evidence_in_parts_is_evidence_at_once(seed, df, weight):
 
 
 @pytest.mark.parametrize("df", DF)
-def test_the_density_of_the_rest_is_joint_less_observed(df):
-    path = path_of(df)
+@pytest.mark.parametrize("noise", NOISE)
+def test_the_density_of_the_rest_is_joint_less_observed(df, noise):
+    path = path_of(df, noise=noise)
     y, seen = some_seen()
     known = ConditionedTrajectory.of(path).observe(y, seen)
     expected = path.joint_nll(y) - path.joint_nll(y, seen)
@@ -153,9 +165,10 @@ def test_the_density_of_the_rest_is_joint_less_observed(df):
 
 
 @pytest.mark.parametrize("df", DF)
-def test_the_density_given_a_sum_is_that_over_its_plane(df):
+@pytest.mark.parametrize("noise", NOISE)
+def test_the_density_given_a_sum_is_that_over_its_plane(df, noise):
     """Against the joint density over the density of the sum, and the area the plane takes."""
-    path = path_of(df)
+    path = path_of(df, noise=noise)
     y = torch.randn(BATCH, H).double()
     weights = torch.randn(BATCH, 1, H).double()
     value = torch.einsum("bfh,bh->bf", weights, y)
@@ -170,8 +183,9 @@ def test_the_density_given_a_sum_is_that_over_its_plane(df):
 
 
 @pytest.mark.parametrize("df", DF)
-def test_draws_follow_the_law(df):
-    path = path_of(6.0 if df else None)
+@pytest.mark.parametrize("noise", NOISE)
+def test_draws_follow_the_law(df, noise):
+    path = path_of(6.0 if df else None, noise=noise)
     y, seen = some_seen()
     known = ConditionedTrajectory.of(path).observe(y, seen)
     known = known.equate(torch.ones(BATCH, 1, H).double() * ~seen[:, None], torch.ones(BATCH, 1))
@@ -187,9 +201,10 @@ def test_draws_follow_the_law(df):
             assert np.abs(below[free] - p).max() < 4.5 * (p * (1 - p) / 40_000) ** 0.5
 
 
-def test_the_posterior_of_draws_that_happen_to_agree():
+@pytest.mark.parametrize("noise", NOISE)
+def test_the_posterior_of_draws_that_happen_to_agree(noise):
     """Draws of the forecast whose first steps come near the observed ones are distributed so."""
-    path = path_of(5.0, batch=1)
+    path = path_of(5.0, batch=1, noise=noise)
     generator = torch.Generator().manual_seed(1)
     draws = path.sample(400_000, generator)[0]
     y, seen = path.loc + 0.4, torch.zeros(1, H, dtype=torch.bool)
@@ -206,20 +221,25 @@ def test_the_posterior_of_draws_that_happen_to_agree():
 
 
 @pytest.mark.parametrize("df", DF)
-def test_the_units_share_is_variance_explained(df):
+@pytest.mark.parametrize("noise", NOISE)
+def test_the_units_share_is_variance_explained(df, noise):
     """By Monte Carlo over z given the sum, of the path expected given both."""
-    path = path_of(df, batch=1)
+    path = path_of(df, batch=1, noise=noise)
     known = ConditionedTrajectory.of(path).equate(torch.ones(1, 1, H).double(), torch.ones(1, 1))
     generator = torch.Generator().manual_seed(0)
     units = known.shared.shape[-1]
     # (z, ε) given the sum are normal about nothing, less their part along the sum
-    root = torch.cat([known.shared[0], torch.diag(known.own[0])], 1)
+    own = torch.diag(known.own[0].square())
+    if known.persistence is not None:
+        tied = own_correlation(known.persistence, H)[0]
+        own = known.own[0][:, None] * tied * known.own[0]
+    root = torch.cat([known.shared[0], torch.linalg.cholesky(own)], 1)
     row = known.rows[0, 0] @ root
     noise = torch.randn(1, 200_000, units + H, generator=generator).double()
     given = noise - (noise @ row)[..., None] * row
-    # the noise makes good what z does to the sum, each step by its share of the variance
+    # the noise makes good what z does to the sum, each step by its covariance with the noise's sum
     raw = given[..., :units] @ known.shared.mT
-    weight = known.own.square() / known.own.square().sum()
+    weight = own.sum(0) / own.sum()
     mean_given_z = raw - raw.sum(-1, keepdim=True) * weight
     share = mean_given_z.var(1) / known.scale().square()
     torch.testing.assert_close(known.unit_share(), share, atol=0.02, rtol=0.02)

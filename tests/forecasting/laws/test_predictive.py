@@ -9,8 +9,9 @@ from scipy import stats
 
 from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 from vneuron.functional.low_rank import correlation
+from vneuron.functional.own_noise import OwnNoise
 
-KINDS = ["dynamic", "static", "independent"]
+KINDS = ["dynamic", "static", "independent", "lasting", "static lasting", "steered"]
 
 
 def path_of(kind="dynamic", df=4.0, batch=3, steps=5, columns=2):
@@ -21,12 +22,19 @@ def path_of(kind="dynamic", df=4.0, batch=3, steps=5, columns=2):
 
     loc, scale = normal(batch, steps), normal(batch, steps).abs() + 0.2
     loading, unit_scale = normal(steps, columns), normal(batch, columns).abs() + 0.3
+    lasting = OwnNoise(torch.tensor(0.6, dtype=torch.float64))
+    steered = OwnNoise(normal(batch).tanh(), normal(batch, steps).exp())
     return TrajectoryDistribution(
         loc=loc,
         scale=scale,
         df=None if df is None else torch.tensor(df, dtype=torch.float64),
         loading=None if kind == "independent" else loading,
-        unit_scale={"dynamic": unit_scale, "static": unit_scale[0], "independent": None}[kind],
+        unit_scale=None
+        if kind == "independent"
+        else unit_scale[0]
+        if kind.startswith("static")
+        else unit_scale,
+        own_noise=steered if kind == "steered" else lasting if "lasting" in kind else None,
     )
 
 
@@ -36,7 +44,10 @@ def shape_matrix(path, window):
     if path.loading is None:
         return d @ d
     scale = path.unit_scale if path.unit_scale.dim() == 1 else path.unit_scale[window]
-    return d @ correlation(path.loading, scale).numpy() @ d
+    own = path.own_noise
+    if own is not None and own.weight is not None:
+        own = OwnNoise(own.persistence[window], own.weight[window])
+    return d @ correlation(path.loading, scale, own).numpy() @ d
 
 
 def scipy_law(path, window, rows=slice(None)):

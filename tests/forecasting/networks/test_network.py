@@ -43,19 +43,30 @@ MEAN = {"mean_path.weight", "mean_path.bias"}
 SPREAD = {"features.0.weight", "features.0.bias", "spread.weight", "spread.bias", "raw_df"}
 DEEPER = {"features.3.weight", "features.3.bias", "mean_residual.weight", "mean_residual.bias"}
 UNIT_MEANS = {"units.loc.weight", "units.loc.bias", "mean_reader"}
+NOISE = {"noise.raw_persistence", "noise.persistence_reader", "noise.weight_reader"}
 DEPENDENCE = {"loading", "units.raw_scale", "units.scale_weight"}
+STEERED = DEPENDENCE | NOISE | {"units.loc.weight", "units.loc.bias"}
 
 
 @pytest.mark.parametrize("encoder", ["linear", "mlp"])
-def test_marginal_and_joint_terms_each_reach_their_own(encoder):
-    network, x, y = network_of(encoder=encoder), torch.randn(16, 6), torch.randn(16, 4)
+@pytest.mark.parametrize(
+    ("noise", "dependence"),
+    [
+        ("white", DEPENDENCE),
+        ("lasting", DEPENDENCE | {"noise.raw_persistence"}),
+        ("steered", STEERED),
+    ],
+)
+def test_marginal_and_joint_terms_each_reach_their_own(encoder, noise, dependence):
+    network = network_of(encoder=encoder, noise=noise)
+    x, y = torch.randn(16, 6), torch.randn(16, 4)
     margins = MEAN | SPREAD | UNIT_MEANS | (DEEPER if encoder == "mlp" else set())
     path = network(x)
     assert reached(network, path.marginal_nll(y).sum()) == margins
     path = network(x)
-    assert reached(network, path.with_fixed_margins().joint_nll(y).sum()) == DEPENDENCE
+    assert reached(network, path.with_fixed_margins().joint_nll(y).sum()) == dependence
     path = network(x)
-    assert reached(network, path.joint_nll(y).sum()) == margins | DEPENDENCE
+    assert reached(network, path.joint_nll(y).sum()) == margins | dependence
 
 
 def test_the_mlp_encoder_starts_from_a_linear_mean_path():

@@ -33,6 +33,10 @@ class FlatSeries:
         ids: one text per series.
         file: where the values lie, if not in memory; a process that is started with these series
             is given it, and copies nothing.
+        times: [rows] int64, stamp of each row, in the panel's own memory; None where the values
+            lie in a file.
+        identity: [series] int64, position of each series at the fit, −1 for one that it did not
+            see; None where they are the fit's.
     """
 
     values: Tensor
@@ -40,13 +44,22 @@ class FlatSeries:
     offsets: Ints
     ids: tuple[str, ...]
     file: MappedFile | None = None
+    times: Tensor | None = None
+    identity: Tensor | None = None
 
     def to(self, device: torch.device | str) -> FlatSeries:
         """The same on another device."""
         observed = None if self.observed is None else self.observed.to(device)
         values = self.values.to(device)
         file = self.file if values is self.values else None
-        return replace(self, values=values, observed=observed, file=file)
+        return replace(
+            self,
+            values=values,
+            observed=observed,
+            file=file,
+            times=None if self.times is None else self.times.to(device),
+            identity=None if self.identity is None else self.identity.to(device),
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """For a process that is being started the file; for any other copy what it holds."""
@@ -61,7 +74,7 @@ class FlatSeries:
         vars(self).update(state, values=values, file=file)
 
 
-def flatten(panel: Panel, scaling: Scaling) -> FlatSeries:
+def flatten(panel: Panel, scaling: Scaling, identity: Ints | None = None) -> FlatSeries:
     """Scales a panel into one float32 tensor.
 
     From `MAPPED_FROM` rows on it lies in a file without a name, in the folder for temporary files
@@ -70,6 +83,8 @@ def flatten(panel: Panel, scaling: Scaling) -> FlatSeries:
     Args:
         panel: the series.
         scaling: of the same series in the same order (``Scaling.aligned`` gives it).
+        identity: position of each series at the fit, −1 where it had none; None where they are
+            the fit's own.
 
     Raises:
         ValueError: the scaling is of other series.
@@ -95,7 +110,9 @@ def flatten(panel: Panel, scaling: Scaling) -> FlatSeries:
             known = observed[rows].numpy()
             scaled = _carried(scaled, known, (offsets[:-1] - offsets[0])[series - first])
         values[rows] = torch.from_numpy(scaled.astype(np.float32))
-    return FlatSeries(values, observed, panel.offsets, panel.ids, file)
+    times = torch.from_numpy(panel.times.view(np.int64)) if file is None else None
+    at_fit = None if identity is None else torch.from_numpy(identity)
+    return FlatSeries(values, observed, panel.offsets, panel.ids, file, times, at_fit)
 
 
 def _carried(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .errors import DataError
 from .flat import FlatSeries, flatten
+from .place import Place
 from .rows import Ints
 from .split import RowRange, check_window
 
@@ -35,6 +36,7 @@ class WindowBatch(NamedTuple):
         series: [batch] int64, the series of each window.
         context_observed: [batch, input_size] bool, None where the panel has nothing missing.
         target_observed: [batch, horizon] bool, likewise.
+        place: where each window stands; None where the series have no times.
     """
 
     context: Tensor
@@ -42,6 +44,12 @@ class WindowBatch(NamedTuple):
     series: Tensor
     context_observed: Tensor | None
     target_observed: Tensor | None
+    place: Place | None = None
+
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor | None, Place | None]:
+        """What a network reads: context, its mask, and the place."""
+        return self.context, self.context_observed, self.place
 
     def keep(self, chosen: Tensor) -> WindowBatch:
         """The windows where ``chosen`` [batch] is true."""
@@ -51,6 +59,7 @@ class WindowBatch(NamedTuple):
             self.series[chosen],
             None if self.context_observed is None else self.context_observed[chosen],
             None if self.target_observed is None else self.target_observed[chosen],
+            None if self.place is None else self.place.keep(chosen),
         )
 
     def complete(self) -> WindowBatch:
@@ -120,7 +129,19 @@ class Windows:
             self.series[index],
             None if observed is None else observed[:, :size],
             None if observed is None else observed[:, size:],
+            self._place(index, starts),
         )
+
+    def _place(self, index: Tensor, starts: Tensor) -> Place | None:
+        times = self.flat.times
+        if times is None:
+            return None
+        series, last = self.series[index], starts + (self.input_size - 1)
+        time = times[last]
+        known = self.flat.identity
+        # a series of one row has no step
+        step = time - times[(last - 1).clamp_min(0)]
+        return Place(series if known is None else known[series], time, step)
 
     def _overlapping(self, rows: Tensor) -> Tensor:
         return rows.unfold(0, self.input_size + self.horizon, 1)

@@ -8,10 +8,12 @@ A multivariate t stays one. With location m, scale matrix Σ and ν, and A y = b
 .. math:: \Sigma' = \frac{\nu+\delta}{\nu+F}\,
           (\Sigma - \Sigma A^\top (A\Sigma A^\top)^{-1} A\Sigma), \qquad \nu' = \nu + F.
 
-Σ is kept as :math:`BB^\top + \mathrm{diag}(\psi^2) - GG^\top`: the units' part, the steps' own,
-and what equalities took away. Observed steps need no G: they refine the units' posterior by one
-natural-gradient step (`vneuron.inference.natural`), which leaves the other steps tied by new
-columns B L alone, so that the cost is that of the units x units factor, whatever was observed.
+Σ is kept as :math:`BB^\top + \Psi R(\rho) \Psi - GG^\top`: the units' part, the steps' own noise,
+and what equalities took away. Where that noise is white, observed steps need no G: they refine the
+units' posterior by one natural-gradient step (`vneuron.inference.natural`), which leaves the other
+steps tied by new columns B L alone, so that the cost is that of the units x units factor, whatever
+was observed. Where it lasts, an observed step also tells of its neighbours' noise, and each is an
+equality like any other.
 
 With `scale_weight` w below one, δ and F count w times in ν' and in the factor: the evidence on g,
 the spread that all steps share, is tempered, that on everything else is not. A model in which g
@@ -22,12 +24,14 @@ Source: Ding (2016), The American Statistician 70(3), for the conditional t.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...functional.low_rank import diagonal
+from ...functional.own_noise import autoregress, correlated_times, own_correlation
 from ...functional.student import joint_nll, marginal_nll
 from ...inference.natural import GaussianBelief, linear_evidence, natural_step
 from ..scoring.scores import as_float64
@@ -46,11 +50,13 @@ class ConditionedTrajectory(AbstractTrajectory):
     Attributes:
         loc: m, [batch, H].
         shared: B, the units' part of the scale, [batch, H, M]; M may be 0.
-        own: ψ, scale of each step's own noise, [batch, H]; 0 at a step that is known.
+        own: ψ, scale of each step's own noise, [batch, H].
+        known: steps that are known themselves, [batch, H].
         df: ν, [batch]; None is the Gaussian.
-        rows: P, the equalities so far, with P (BBᵀ + ψ²) Pᵀ = I, [batch, F, H]; rows of zeros
-            where a window has fewer. G = (BBᵀ + ψ²) Pᵀ.
+        rows: P, the equalities so far, with P (BBᵀ + ΨRΨ) Pᵀ = I, [batch, F, H]; rows of zeros
+            where a window has fewer. G = (BBᵀ + ΨRΨ) Pᵀ.
         scale_weight: w, of what is learned about g; 1 is the conditional law itself.
+        persistence: ρ of the own noise, [batch]; None where it is white.
 
     Example:
         >>> path = TrajectoryDistribution(torch.zeros(1, 4), torch.ones(1, 4), None)
@@ -63,9 +69,11 @@ class ConditionedTrajectory(AbstractTrajectory):
     loc: Tensor
     shared: Tensor
     own: Tensor
+    known: Tensor
     df: Tensor | None
     rows: Tensor
     scale_weight: float = 1.0
+    persistence: Tensor | None = None
 
     @classmethod
     def of(cls, path: TrajectoryDistribution, scale_weight: float = 1.0) -> ConditionedTrajectory:
@@ -80,14 +88,13 @@ class ConditionedTrajectory(AbstractTrajectory):
                 "(conditioned in full)"
             )
         batch, horizon = path.loc.shape
-        shared, own = path.loc.new_zeros(batch, horizon, 0), path.scale
-        if path.loading is not None and path.unit_scale is not None:
-            own = path.scale / diagonal(path.loading, path.unit_scale).sqrt()
-            scale = path.unit_scale.expand(batch, -1)
-            shared = own[..., None] * path.loading * scale[:, None, :]
+        shared, own, persistence = path.unit_part(), path.own_scale(), None
+        if shared.shape[-1] and path.own_noise is not None:
+            persistence = path.own_noise.expand(batch)
         df = None if path.df is None else path.df.expand(batch)
         rows = path.loc.new_zeros(batch, 0, horizon)
-        return cls(path.loc, shared, own, df, rows, scale_weight)
+        known = torch.zeros_like(path.loc, dtype=torch.bool)
+        return cls(path.loc, shared, own, known, df, rows, scale_weight, persistence)
 
     def __len__(self) -> int:
         return len(self.loc)
@@ -100,19 +107,11 @@ class ConditionedTrajectory(AbstractTrajectory):
     @property
     def unknown(self) -> Tensor:
         """Steps that are not known themselves, [batch, H]."""
-        return self.own > 0
+        return ~self.known
 
     def window(self, index: int) -> ConditionedTrajectory:
         """One window of the batch."""
-        one = slice(index, index + 1)
-        return replace(
-            self,
-            loc=self.loc[one],
-            shared=self.shared[one],
-            own=self.own[one],
-            df=None if self.df is None else self.df[one],
-            rows=self.rows[one],
-        )
+        return self._map(lambda values: values[index : index + 1])
 
     # -- learning more -----------------------------------------------------------------------
 
@@ -124,7 +123,7 @@ class ConditionedTrajectory(AbstractTrajectory):
             seen: mask [batch, H]; steps that are known already are left as they are.
         """
         seen = seen & self.unknown
-        if self.rows.shape[1]:
+        if self.rows.shape[1] or self.persistence is not None:
             return self._observe_as_equalities(y, seen)
         precision = torch.where(seen, self.own, torch.ones_like(self.own)).square().reciprocal()
         weight = torch.where(seen, precision, torch.zeros_like(precision))
@@ -142,6 +141,7 @@ class ConditionedTrajectory(AbstractTrajectory):
             loc=torch.where(seen, y, moved),
             shared=torch.where(seen[..., None], zero[..., None], self.shared @ units.root()),
             own=torch.where(seen, zero, self.own),
+            known=self.known | seen,
         )._rescaled(delta, seen.sum(-1))
 
     def _observe_as_equalities(self, y: Tensor, seen: Tensor) -> ConditionedTrajectory:
@@ -151,7 +151,7 @@ class ConditionedTrajectory(AbstractTrajectory):
         values = torch.where(seen, y, torch.zeros_like(y))[:, some]
         known = self.equate(select, values)
         # exactly so, not up to rounding
-        return replace(known, loc=torch.where(seen, y, known.loc))
+        return replace(known, loc=torch.where(seen, y, known.loc), known=self.known | seen)
 
     def equate(self, weights: Tensor, values: Tensor) -> ConditionedTrajectory:
         """Given weighted sums of the path, A y = b.
@@ -202,9 +202,16 @@ class ConditionedTrajectory(AbstractTrajectory):
         )
 
     def _times(self, rows: Tensor) -> Tensor:
-        """(BBᵀ + ψ²) rowsᵀ, [batch, H, F]."""
+        """(BBᵀ + ΨRΨ) rowsᵀ, [batch, H, F]."""
         columns = rows.mT
-        return self.shared @ (self.shared.mT @ columns) + self.own.square()[..., None] * columns
+        return self.shared @ (self.shared.mT @ columns) + self._own_times(columns)
+
+    def _own_times(self, columns: Tensor) -> Tensor:
+        """ΨRΨ columns, [batch, H, F]."""
+        own = self.own[..., None]
+        if self.persistence is None:
+            return own.square() * columns
+        return own * correlated_times(self.persistence, own * columns)
 
     def _gain(self) -> Tensor:
         """G, [batch, H, F]."""
@@ -219,7 +226,8 @@ class ConditionedTrajectory(AbstractTrajectory):
     def scale(self) -> Tensor:
         """Scale of each step's t, [batch, H]; 0 at a step that is known."""
         whole = self.shared.square().sum(-1) + self.own.square()
-        return _root(whole - self._gain().square().sum(-1), whole)
+        found = _root(whole - self._gain().square().sum(-1), whole)
+        return torch.where(self.known, torch.zeros_like(found), found)
 
     def sd(self) -> Tensor:
         """Standard deviation of each step, [batch, H]."""
@@ -234,7 +242,7 @@ class ConditionedTrajectory(AbstractTrajectory):
         the step's own noise, since the others' noise is then tied to it. 0 where all is known.
         """
         variance = self.scale().square()
-        noise = self.own.square()[..., None] * self.rows.mT
+        noise = self._own_times(self.rows.mT)
         inner = self.rows @ noise
         identity = torch.eye(inner.shape[-1], dtype=inner.dtype, device=inner.device)
         inner = inner + identity * (~(self.rows != 0).any(-1))[:, None]
@@ -251,7 +259,8 @@ class ConditionedTrajectory(AbstractTrajectory):
         """Weighted sums of the path, exactly t_ν."""
         columns = weights.reshape(self.horizon, -1).to(self.loc)
         shape = (len(self), *weights.shape[1:])
-        whole = (self.shared.mT @ columns).square().sum(-2) + self.own.square() @ columns.square()
+        alone = (columns * self._own_times(columns.expand(len(self), -1, -1))).sum(-2)
+        whole = (self.shared.mT @ columns).square().sum(-2) + alone
         taken = (self._gain().mT @ columns).square().sum(-2)
         scale = _root(whole - taken, whole)
         return self._law((self.loc @ columns).reshape(shape), scale.reshape(shape))
@@ -266,7 +275,10 @@ class ConditionedTrajectory(AbstractTrajectory):
             [batch, S, H].
         """
         units = self.shared.shape[-1]
-        drawn = noise[..., :units] @ self.shared.mT + noise[..., units:] * self.own[:, None]
+        alone = noise[..., units:]
+        if self.persistence is not None:
+            alone = autoregress(self.persistence, alone)
+        drawn = noise[..., :units] @ self.shared.mT + alone * self.own[:, None]
         return drawn - (drawn @ self.rows.mT) @ self._gain().mT
 
     def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
@@ -297,7 +309,7 @@ class ConditionedTrajectory(AbstractTrajectory):
         """
         counts = self.unknown if observed is None else self.unknown & observed
         residual = torch.where(counts, target - self.loc, torch.zeros_like(self.loc))
-        if self.rows.shape[1]:
+        if self.rows.shape[1] or self.persistence is not None:
             quadratic, log_volume, size = self._on_plane(residual, counts)
         else:
             quadratic, log_volume = self._whitened(residual, counts)
@@ -318,7 +330,7 @@ class ConditionedTrajectory(AbstractTrajectory):
     def _on_plane(self, residual: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same, and the dimension, where equalities make Σ singular."""
         gain = self._gain()
-        dense = self.shared @ self.shared.mT - gain @ gain.mT + torch.diag_embed(self.own.square())
+        dense = self.shared @ self.shared.mT - gain @ gain.mT + self._own_covariance()
         both = counts[:, :, None] & counts[:, None, :]
         values, vectors = torch.linalg.eigh(torch.where(both, dense, torch.zeros_like(dense)))
         alive = values > DETERMINED * values[:, -1:]
@@ -329,6 +341,13 @@ class ConditionedTrajectory(AbstractTrajectory):
         quadratic = torch.where(alive, turned.square() / kept, 0.0).sum(-1)
         quadratic = torch.where(off, torch.inf, quadratic)
         return quadratic, 0.5 * kept.log().sum(-1), alive.sum(-1).to(residual.dtype)
+
+    def _own_covariance(self) -> Tensor:
+        """ΨRΨ, dense, [batch, H, H]."""
+        if self.persistence is None:
+            return torch.diag_embed(self.own.square())
+        own = self.own
+        return own[:, :, None] * own_correlation(self.persistence, self.horizon) * own[:, None]
 
     # -- forms -------------------------------------------------------------------------------
 
@@ -342,34 +361,29 @@ class ConditionedTrajectory(AbstractTrajectory):
             own=self.own.double() * sd,
             df=None if self.df is None else self.df.double(),
             rows=self.rows.double() / sd[..., None],
+            persistence=None if self.persistence is None else self.persistence.double(),
         )
 
     def to(self, device: torch.device | str) -> ConditionedTrajectory:
         """The same on another device."""
-        return replace(
-            self,
-            loc=self.loc.to(device),
-            shared=self.shared.to(device),
-            own=self.own.to(device),
-            df=None if self.df is None else self.df.to(device),
-            rows=self.rows.to(device),
-        )
+        return self._map(lambda values: values.to(device))
 
     def float(self) -> ConditionedTrajectory:
         """The same in single precision or better."""
-        return replace(
-            self,
-            loc=at_least_single(self.loc),
-            shared=at_least_single(self.shared),
-            own=at_least_single(self.own),
-            df=None if self.df is None else at_least_single(self.df),
-            rows=at_least_single(self.rows),
-        )
+        return self._map(at_least_single)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> ConditionedTrajectory:
+        changed: dict[str, Any] = {
+            name: change(values)
+            for name, values in vars(self).items()
+            if isinstance(values, Tensor)
+        }
+        return replace(self, **changed)
 
     def without_latent(self) -> ConditionedTrajectory:
         """The same margins, exactly, with steps that only g ties together."""
-        nothing = self.shared[..., :0], self.rows[:, :0]
-        return replace(self, shared=nothing[0], own=self.scale(), rows=nothing[1])
+        shared, rows = self.shared[..., :0], self.rows[:, :0]
+        return replace(self, shared=shared, own=self.scale(), rows=rows, persistence=None)
 
     def _law(self, loc: Tensor, scale: Tensor) -> StudentLaw:
         df = self.df

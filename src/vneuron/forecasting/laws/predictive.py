@@ -1,8 +1,9 @@
 r"""The predictive distribution of whole trajectories: multivariate t with a low-rank correlation.
 
-.. math:: y = m + \sqrt{\nu/g}\; D\, n^{-1/2} (W S \varepsilon_z + \varepsilon),
+.. math:: y = m + \sqrt{\nu/g}\; D\, n^{-1/2} (W S \varepsilon_z + \Delta \varepsilon),
           \qquad g \sim \chi^2_\nu, \quad D = \mathrm{diag}(\tau)
 
+ε is the steps' own noise, white or first-order autoregressive (`vneuron.functional.own_noise`).
 Each step is exactly t_ν(m_h, τ_h); the scale matrix of the path is D C D with C the
 correlation of `vneuron.functional.low_rank`. Every linear functional of a path (a sum, a
 mean, a difference) is again a t with the same ν, in closed form.
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ...functional.low_rank import Whitened, diagonal, whiten
+from ...functional.own_noise import OwnNoise, autoregress, correlated_times
 from ...functional.student import joint_nll, step_nll
 from ..scoring.scores import as_float64
 from .law import StudentLaw
@@ -33,6 +35,8 @@ class TrajectoryDistribution(AbstractTrajectory):
         loading: W, [H, M]; None where steps are independent given g.
         unit_scale: s, a standard deviation, [batch, M], or [M] where it does not depend on the
             window; None with `loading`.
+        own_noise: ρ and δ of the steps' own noise; None is white, of weight one. It counts where
+            there is a loading.
 
     Example:
         >>> path = TrajectoryDistribution(torch.zeros(1, 4), torch.ones(1, 4), None)
@@ -46,6 +50,7 @@ class TrajectoryDistribution(AbstractTrajectory):
     df: Tensor | None
     loading: Tensor | None = None
     unit_scale: Tensor | None = None
+    own_noise: OwnNoise | None = None
 
     def __len__(self) -> int:
         return self.loc.shape[0]
@@ -102,7 +107,7 @@ class TrajectoryDistribution(AbstractTrajectory):
         if self.loading is None or self.unit_scale is None:
             quadratic = residual.square().sum(-1)
             return Whitened(quadratic, torch.zeros_like(quadratic))
-        return whiten(residual, self.loading, self.unit_scale, observed)
+        return whiten(residual, self.loading, self.unit_scale, observed, self.own_noise)
 
     def with_fixed_margins(self) -> TrajectoryDistribution:
         """The same with m, τ and ν cut off from the gradient.
@@ -119,6 +124,7 @@ class TrajectoryDistribution(AbstractTrajectory):
             loc=at_least_single(self.loc),
             scale=at_least_single(self.scale),
             unit_scale=None if self.unit_scale is None else at_least_single(self.unit_scale),
+            own_noise=None if self.own_noise is None else self.own_noise.map(at_least_single),
         )
 
     def sd(self) -> Tensor:
@@ -129,7 +135,30 @@ class TrajectoryDistribution(AbstractTrajectory):
         """Share of each step's variance that the units carry, (W S² W')_hh / n_h, [batch, H]."""
         if self.loading is None or self.unit_scale is None:
             return torch.zeros_like(self.scale)
-        return (1.0 - diagonal(self.loading, self.unit_scale).reciprocal()).expand_as(self.scale)
+        alone = 1.0 if self.own_noise is None else self.own_noise.variance()
+        n = diagonal(self.loading, self.unit_scale, self.own_noise)
+        return (1.0 - alone / n).expand_as(self.scale)
+
+    def unit_part(self) -> Tensor:
+        """n^-½ τ W S, what one standard deviation of each unit does to the path, [batch, H, M].
+
+        Times √(ν/g) under heavy tails; no columns where there is no loading.
+        """
+        if self.loading is None or self.unit_scale is None:
+            return self.loc.new_zeros(*self.loc.shape, 0)
+        scale = self.unit_scale.expand(len(self), -1)
+        return self._spread()[..., None] * self.loading * scale[:, None]
+
+    def own_scale(self) -> Tensor:
+        """τ δ / √n, the scale of each step's own noise, [batch, H]."""
+        own, spread = self.own_noise, self._spread()
+        return spread if own is None or own.weight is None else spread * own.weight
+
+    def _spread(self) -> Tensor:
+        """τ / √n, [batch, H]."""
+        if self.loading is None or self.unit_scale is None:
+            return self.scale
+        return self.scale / diagonal(self.loading, self.unit_scale, self.own_noise).sqrt()
 
     def steps(self) -> StudentLaw:
         """t_ν(m, τ) at each step, [batch, H]."""
@@ -140,8 +169,10 @@ class TrajectoryDistribution(AbstractTrajectory):
         return self._law(*self.linear(weights))
 
     def without_latent(self) -> TrajectoryDistribution:
-        """The same margins, exactly, with steps that only g ties together."""
-        return replace(self, loading=None, unit_scale=None)
+        """The same margins, exactly, with steps that g and their own noise alone tie together."""
+        if self.own_noise is None or self.unit_scale is None:
+            return replace(self, loading=None, unit_scale=None)
+        return replace(self, unit_scale=torch.zeros_like(self.unit_scale))
 
     def linear(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         r"""Law of a weighted sum of the path, exactly t_ν.
@@ -155,14 +186,17 @@ class TrajectoryDistribution(AbstractTrajectory):
             Location and scale, each [batch] or [batch, F].
         """
         columns = weights.reshape(self.horizon, -1).to(self.loc)
-        own = self.scale
-        variance = torch.zeros(len(self), columns.shape[1], dtype=own.dtype, device=own.device)
+        own = self.own_scale()[..., None] * columns
+        variance = own.square().sum(1)
         if self.loading is not None and self.unit_scale is not None:
-            own = self.scale / diagonal(self.loading, self.unit_scale).sqrt()
+            if self.own_noise is not None:
+                tied = correlated_times(self.own_noise.expand(len(self)), own)
+                variance = (own * tied).sum(1)
+            spread = self._spread()
             for column in range(columns.shape[1]):
-                shared = (own * columns[:, column]) @ self.loading * self.unit_scale
-                variance[:, column] = shared.square().sum(-1)
-        scale = (variance + own.square() @ columns.square()).sqrt()
+                shared = (spread * columns[:, column]) @ self.loading * self.unit_scale
+                variance[:, column] += shared.square().sum(-1)
+        scale = variance.clamp_min(0.0).sqrt()
         shape = (len(self), *weights.shape[1:])
         return (self.loc @ columns).reshape(shape), scale.reshape(shape)
 
@@ -176,16 +210,24 @@ class TrajectoryDistribution(AbstractTrajectory):
         Returns:
             [batch, S, H].
         """
-        path, own = self._normal(draws, self.horizon, generator), self.scale
+        path = self._normal(draws, self.horizon, generator)
         if self.loading is not None and self.unit_scale is not None:
             units = self._normal(draws, self.loading.shape[1], generator)
             units = units * self.unit_scale.expand(len(self), -1)[:, None]
+            path = self._own_path(path)
             path = torch.addmm(path.flatten(0, 1), units.flatten(0, 1), self.loading.T)
             path = path.view(len(self), draws, self.horizon)
-            own = own / diagonal(self.loading, self.unit_scale).sqrt()
         if self.df is not None:
             path = path * mixing(len(self), draws, self.df, generator).rsqrt()
-        return torch.addcmul(self.loc[:, None], own[:, None], path)
+        return torch.addcmul(self.loc[:, None], self._spread()[:, None], path)
+
+    def _own_path(self, noise: Tensor) -> Tensor:
+        """Δ R^½ of white noise [batch, S, H]."""
+        if self.own_noise is None:
+            return noise
+        path = autoregress(self.own_noise.persistence, noise)
+        weight = self.own_noise.weight
+        return path if weight is None else path * weight[:, None]
 
     def rescale(self, mean: Tensor, sd: Tensor) -> TrajectoryDistribution:
         """The law of mean + sd · y, in double precision.
@@ -201,16 +243,22 @@ class TrajectoryDistribution(AbstractTrajectory):
             df=None if self.df is None else self.df.double(),
             loading=None if self.loading is None else self.loading.double(),
             unit_scale=None if self.unit_scale is None else self.unit_scale.double(),
+            own_noise=None if self.own_noise is None else self.own_noise.map(torch.Tensor.double),
         )
 
     def to(self, device: torch.device | str) -> TrajectoryDistribution:
         """The same on another device."""
+
+        def moved(values: Tensor) -> Tensor:
+            return values.to(device)
+
         return TrajectoryDistribution(
-            loc=self.loc.to(device),
-            scale=self.scale.to(device),
-            df=None if self.df is None else self.df.to(device),
-            loading=None if self.loading is None else self.loading.to(device),
-            unit_scale=None if self.unit_scale is None else self.unit_scale.to(device),
+            loc=moved(self.loc),
+            scale=moved(self.scale),
+            df=None if self.df is None else moved(self.df),
+            loading=None if self.loading is None else moved(self.loading),
+            unit_scale=None if self.unit_scale is None else moved(self.unit_scale),
+            own_noise=None if self.own_noise is None else self.own_noise.map(moved),
         )
 
     def _normal(self, draws: int, size: int, generator: torch.Generator | None) -> Tensor:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...core import AbstractUnit
+from ..data.place import Place
 from ..laws.counts import CountTrajectory
 from ..laws.predictive import TrajectoryDistribution
 from .forecast_network import AbstractForecastNetwork, Reading
@@ -99,10 +100,12 @@ class CountNetwork(AbstractForecastNetwork):
         """W of the core."""
         return self.core.loading
 
-    def read(self, context: Tensor, observed: Tensor | None = None) -> Reading:
+    def read(
+        self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
+    ) -> Reading:
         """Everything that depends on the window, in levels of it; records nothing."""
         level = window_level(*last_rows(context, observed, self.core.input_size))
-        reading = self.core.read(context / level - 1.0, observed)
+        reading = self.core.read(context / level - 1.0, observed, place)
         return reading._replace(window=WindowScale(torch.zeros_like(level), level))
 
     def distribution(self, reading: Reading) -> CountTrajectory:
@@ -123,7 +126,8 @@ class CountNetwork(AbstractForecastNetwork):
         copula = None
         if path.loading is not None:
             zero = torch.zeros_like(rate)
-            copula = TrajectoryDistribution(zero, zero + 1.0, None, path.loading, path.unit_scale)
+            tied = (path.loading, path.unit_scale, path.own_noise)
+            copula = TrajectoryDistribution(zero, zero + 1.0, None, *tied)
         return CountTrajectory(rate, path.scale.square() if self.overdispersed else None, copula)
 
 

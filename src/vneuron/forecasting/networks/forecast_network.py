@@ -18,6 +18,7 @@ from ...core import (
 )
 from ...priors import MacroNormal
 from ...units import GaussianUnits
+from ..data.place import Place
 from ..laws.trajectory import AbstractTrajectory
 from .normalisation import WindowScale
 from .pairs import Rows, last_rows, pair_rows
@@ -84,12 +85,15 @@ class AbstractForecastNetwork(nn.Module, ABC):
         self.register_buffer("latent_share", torch.full((5,), torch.nan))
 
     @abstractmethod
-    def read(self, context: Tensor, observed: Tensor | None = None) -> Reading:
+    def read(
+        self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
+    ) -> Reading:
         """Everything that depends on the window; records nothing.
 
         Args:
             context: at least `lookback` rows, [batch, rows].
             observed: mask, None where all is observed.
+            place: where each window stands, for a network that goes by it.
         """
 
     @abstractmethod
@@ -119,9 +123,11 @@ class AbstractForecastNetwork(nn.Module, ABC):
             return Inferred(*units.infer_pair(features, first))
         return self._infer(units, features)
 
-    def forward(self, context: Tensor, observed: Tensor | None = None) -> AbstractTrajectory:
+    def forward(
+        self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
+    ) -> AbstractTrajectory:
         """The distribution of the next H steps, in the units of `context`; records the units."""
-        reading = self.read(context, observed)
+        reading = self.read(context, observed, place)
         if self.units is not None and reading.latent is not None:
             self.units.observe(reading.latent, reading.given)
         if self.macro is not None and reading.macro is not None:

@@ -1,9 +1,11 @@
 r"""The network `trajectory`: a linear mean path, a spread by step, and units that bend the path.
 
-.. math:: y = m(x) + R\mu(x) + \sqrt{\nu/g}\, D(x)\, n^{-1/2} (W S(x) \varepsilon_z + \varepsilon)
+.. math:: y = m(x) + R\mu(x) + \sqrt{\nu/g}\, D(x)\, n^{-1/2}
+          (W S(x) \varepsilon_z + \Delta(x)\, \varepsilon), \qquad \varepsilon \sim N(0, R(\rho(x)))
 
 A unit j infers q(z_j | x) = N(µ_j, s_j²) from the window. Its mean moves the mean path through
-R; its deviation, z_j − µ_j, bends all steps together through its column of W.
+R, and steers how rough the path is, through ρ and δ; its deviation, z_j − µ_j, bends all steps
+together through its column of W.
 """
 
 from __future__ import annotations
@@ -16,12 +18,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...core import AbstractUnit, Latent, Reader
+from ...functional.own_noise import OwnNoise
+from ..data.place import Place, Surroundings
 from ..laws.predictive import TrajectoryDistribution
 from .features import Encoder, WindowFeatures
 from .forecast_network import AbstractForecastNetwork, Reading, check_conditions
-from .normalisation import Location, window_scale
+from .normalisation import Location, WindowScale, window_scale
+from .path_noise import NoiseKind, PathNoise
+from .place_features import FeatureKind, PlaceFeatures
 
 Likelihood = Literal["student", "gaussian"]
+
+NOWHERE = Surroundings()
 
 MINIMUM_DF = 2.1
 """ν stays above it, so that every forecast has a variance."""
@@ -55,6 +63,11 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         macro: the layer that infers what the units' prior is conditioned on, where it takes that.
         encoder: "linear" has a linear mean path and one layer of features for the spread; "mlp"
             has two, and they add to the mean path what is not linear in the window.
+        features: what the features tell of a window: its shape ("window"), and which series it
+            is of ("series"), its calendar, level and scale ("place"), or all that ("full").
+        surroundings: the series and the periods of the calendar that there are.
+        noise: the steps' own noise, where there is dependence at all: "white", "lasting" (first
+            order autoregressive) or "steered" (by the units' means; without units lasting).
 
     Raises:
         ValueError: sizes that are not positive, an unknown option, or units of another width.
@@ -84,6 +97,9 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         prior_lag: int = 0,
         macro: AbstractUnit | None = None,
         encoder: Encoder = "linear",
+        features: FeatureKind = "window",
+        surroundings: Surroundings = NOWHERE,
+        noise: NoiseKind = "white",
     ) -> None:
         super().__init__()
         _check(hidden, units, static_rank, likelihood, encoder)
@@ -97,7 +113,11 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.mean_path = nn.Linear(input_size, horizon)
         nn.init.zeros_(self.mean_path.bias)
         nn.init.constant_(self.mean_path.weight, 0.0 if location == "last" else 1 / input_size)
-        widths = [input_size * (2 if mask_inputs else 1), hidden]
+        self.place: PlaceFeatures | None = None
+        if features != "window":
+            self.place = PlaceFeatures(features, surroundings)
+        shape = input_size * (2 if mask_inputs else 1)
+        widths = [shape + (0 if self.place is None else self.place.width), hidden]
         self.mean_residual: nn.Linear | None = None
         if encoder == "mlp":
             widths.append(hidden)
@@ -111,40 +131,68 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.raw_df = nn.Parameter(raw_df) if likelihood == "student" else None
         self.units = units
         self.macro = macro
-        columns = static_rank
         if units is not None:
             size = units.units * units.latent_dim
-            columns = size if units.variational else 0
             self.mean_reader = nn.Parameter(torch.zeros(horizon, size))
+            units.readers.append(Reader(self, "mean_reader"))
         # How much of Rµ a forecast uses: set at validation, 1 in training (see `calibrate`).
         self.register_buffer("mean_gain", torch.ones(()))
-        self.loading = nn.Parameter(cosine_loading(horizon, columns)) if columns else None
+        self.loading: nn.Parameter | None = None
+        self.static_scale: nn.Parameter | None = None
+        self.noise: PathNoise | None = None
+        self._tie_steps(static_rank, noise)
+
+    def _tie_steps(self, static_rank: int, noise: NoiseKind) -> None:
+        """What makes steps depend on each other: W of the units or of a static head, and noise."""
+        units, columns = self.units, static_rank
         if units is not None:
-            units.readers.append(Reader(self, "mean_reader"))
-            if self.loading is not None:
-                units.readers.append(Reader(self, "loading"))
-        # A static head without scales of its own learns more slowly than units do, and then loses
-        # to them for that reason alone (Exchange validation, joint NLL per step: −1.582 without,
-        # −1.637 with them; units, whose dynamics are worth nothing there, −1.636).
-        self.static_scale = nn.Parameter(torch.zeros(static_rank)) if static_rank else None
+            columns = units.units * units.latent_dim if units.variational else 0
+        if not columns:
+            return
+        self.loading = nn.Parameter(cosine_loading(self.horizon, columns))
+        if units is None:
+            # A static head without scales of its own learns more slowly than units do, and then
+            # loses to them for that reason alone (Exchange validation, joint NLL per step: −1.582
+            # without, −1.637 with them; units, whose dynamics are worth nothing there, −1.636).
+            self.static_scale = nn.Parameter(torch.zeros(static_rank))
+        else:
+            units.readers.append(Reader(self, "loading"))
+        if noise != "white":
+            kind: NoiseKind = "lasting" if units is None else noise
+            self.noise = PathNoise(self.horizon, columns, kind)
+            if units is not None and kind == "steered":
+                names = ("persistence_reader", "weight_reader")
+                units.readers.extend(Reader(self.noise, name) for name in names)
+
+    def dependence(self) -> list[nn.Parameter]:
+        """What ties the steps together and is no part of the units: W, and the own noise's."""
+        loading = [] if self.loading is None else [self.loading]
+        return loading if self.noise is None else [*loading, *self.noise.parameters()]
 
     def df(self) -> Tensor | None:
         """ν, or None under a Gaussian likelihood."""
         return None if self.raw_df is None else MINIMUM_DF + F.softplus(self.raw_df)
 
-    def read(self, context: Tensor, observed: Tensor | None = None) -> Reading:
+    def read(
+        self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
+    ) -> Reading:
         """Everything that depends on the window; records nothing.
 
         Args:
             context: at least L rows, of which the last L count, [batch, rows]; in training under
                 a prior with a memory, its lag more.
             observed: mask of the same shape, None where all is observed.
+            place: where each window stands; needed where the features tell.
+
+        Raises:
+            ValueError: the features need a place, and there is none.
         """
         batch = len(context)
         rows = self.windows(context, observed, self.input_size)
         window = window_scale(rows.context, rows.observed, self.location)
         inputs = window.apply(rows.context)
-        features = self.features(self._with_mask(inputs, rows.observed), batch)
+        seen = self._with_place(self._with_mask(inputs, rows.observed), place, window)
+        features = self.features(seen, batch)
         mean_path = self.mean_path(inputs[:batch])
         if self.mean_residual is not None:
             mean_path = mean_path + self.mean_residual(features[:batch])
@@ -154,11 +202,12 @@ class TrajectoryNetwork(AbstractForecastNetwork):
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:
         """Assemble the predictive distribution from what was read."""
-        path, unit_scale = reading.mean_path, None
+        path, unit_scale, loc = reading.mean_path, None, None
         if reading.latent is not None:
             gain = 1.0 if self.training else self.mean_gain
             path = path + gain * self.mean_shift(reading.latent)
             unit_scale = shared_row(reading.latent.scale.flatten(1))
+            loc = reading.latent.loc.flatten(1)
         if self.static_scale is not None:
             unit_scale = self.static_scale.exp()
         return TrajectoryDistribution(
@@ -167,11 +216,26 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             df=self.df(),
             loading=self.loading,
             unit_scale=None if self.loading is None else unit_scale,
+            own_noise=self.own_noise(loc),
         )
+
+    def own_noise(self, loc: Tensor | None) -> OwnNoise | None:
+        """ρ and δ that go with the units' means µ [batch, M]; None where the noise is white."""
+        return None if self.noise is None else self.noise(loc)
 
     def mean_shift(self, latent: Latent) -> Tensor:
         """Rµ, what the units add to the mean path, [batch, H], in scales of the window."""
         return latent.loc.flatten(1) @ self.mean_reader.T
+
+    def _with_place(self, seen: Tensor, place: Place | None, window: WindowScale) -> Tensor:
+        if self.place is None:
+            return seen
+        if place is None:
+            raise ValueError(
+                "the network's features tell of a window's place, which is not given: pass "
+                "WindowBatch.inputs, or build it with features='window'"
+            )
+        return torch.cat([seen, self.place(place, window, self.prior_lag)], dim=-1)
 
     def _with_mask(self, inputs: Tensor, observed: Tensor | None) -> Tensor:
         if not self.mask_inputs:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ....core import AbstractUnit, Latent, Reader
 from ....functional.pooling import pool
+from ...data.place import Place
 from ...laws.mixture import MixtureTrajectory
 from ...laws.predictive import TrajectoryDistribution
 from ...laws.trajectory import AbstractTrajectory
@@ -123,8 +124,13 @@ class ReferenceNetwork(AbstractForecastNetwork):
         """ν, or None under a Gaussian likelihood."""
         return None if self.raw_df is None else MINIMUM_DF + F.softplus(self.raw_df)
 
-    def read(self, context: Tensor, observed: Tensor | None = None) -> Reading:
-        """Posteriors, the window's scale, and τ; nothing passes by the units."""
+    def read(
+        self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
+    ) -> Reading:
+        """Posteriors, the window's scale, and τ; nothing passes by the units.
+
+        Where a window stands is no part of the papers' network, and is not looked at.
+        """
         rows = self.windows(context, observed, self.input_size + self.encoder.lag)
         now, seen = last_rows(rows.context, rows.observed, self.input_size)
         window = window_scale(now, seen, self.location)

@@ -95,7 +95,7 @@ class _HeldOut:
     def __init__(self, network: ReferenceNetwork, batch: WindowBatch) -> None:
         self.network = network
         self.target = batch.target
-        self.reading: Reading = network.read(batch.context, batch.context_observed)
+        self.reading: Reading = network.read(*batch.inputs)
         if self.reading.latent is None:
             raise ValueError("the reading has no latent: there is no unit to judge")
         self.latent = self.reading.latent
