@@ -39,29 +39,9 @@ def run(
     duplicates: options.Duplicates = None,
     exogenous: options.Exogenous = None,
     delimiter: options.Delimiter = None,
-    train_size: Annotated[
-        str | None,
-        typer.Option(
-            help="Rows of each series to train on, from the first; with a point, a share. All "
-            "that validation and test leave if not given.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
-    val_size: Annotated[
-        str | None,
-        typer.Option(
-            help="Rows after those, for choosing the best epoch; 10% if not given.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
-    test_size: Annotated[
-        str | None,
-        typer.Option(
-            help="Rows after those, for the scores; 10% if not given, 0 for none. Rows beyond are "
-            "unused.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
+    train_size: options.TrainSize = None,
+    val_size: options.ValSize = None,
+    test_size: options.TestSize = None,
     units: Annotated[
         int | None,
         typer.Option(
@@ -293,7 +273,7 @@ def run(
         **treatment,
     )
     console.notes(table.notes)
-    facts = {**sizes, **_facts(table), "delimiter": delimiter, "command": None}
+    facts = {**sizes, **facts_of(table), "delimiter": delimiter, "command": None}
     from .experiment import Experiment
 
     experiment = Experiment(table.panel, config, sizes, facts, console)
@@ -309,7 +289,7 @@ def run(
     return 130 if result["outcome"] == "interrupted" else 0
 
 
-def _facts(table: Table) -> dict[str, Any]:
+def facts_of(table: Table) -> dict[str, Any]:
     """What is worth remembering about the file."""
     return {
         "path": str(table.path.resolve()),
@@ -324,9 +304,9 @@ def _command() -> list[str]:
     return ["vneuron", *sys.argv[1:]]
 
 
-def free_folder(data: Path) -> Path:
+def free_folder(data: Path, suffix: str = "") -> Path:
     """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is not taken."""
-    name = data.name.split(".")[0] or "run"
+    name = (data.name.split(".")[0] or "run") + suffix
     folder, count = Path("runs") / name, 1
     while folder.exists():
         count += 1

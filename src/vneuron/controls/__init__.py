@@ -14,6 +14,7 @@ from .share_balance import ShareBalance
 from .step import control_step, prepare_controls
 
 __all__ = [
+    "SETTINGS",
     "Allocation",
     "BandCalibration",
     "EnergyBand",
@@ -23,7 +24,6 @@ __all__ = [
     "Projection",
     "ScaleGuard",
     "ShareBalance",
-    "SETTINGS",
     "attach_preset",
     "check_settings",
     "control_step",

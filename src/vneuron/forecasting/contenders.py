@@ -190,7 +190,5 @@ def _macro(config: ForecasterConfig) -> AbstractUnit:
     """
     macro = GaussianUnits(config.hidden, config.macro_dim, beta=config.beta)
     if config.control != "adaptive":
-        attach_preset(
-            macro, config.control, steps=config.horizon, settings=config.control_options
-        )
+        attach_preset(macro, config.control, steps=config.horizon, settings=config.control_options)
     return macro
