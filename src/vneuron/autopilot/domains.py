@@ -109,8 +109,10 @@ class Range:
 
     def as_dict(self) -> dict[str, Any]:
         """As a space's file holds it."""
-        found = {"low": self.low, "high": self.high, "log": self.log, "step": self.step}
-        return {name: value for name, value in found.items() if value not in (False, None)}
+        found: dict[str, Any] = {"low": self.low, "high": self.high}
+        if self.log:
+            found["log"] = True
+        return found if self.step is None else found | {"step": self.step}
 
 
 Domain: TypeAlias = Choice | Range

@@ -62,15 +62,21 @@ def open_study(
         study = optuna.load_study(
             study_name=name,
             storage=storage,
-            sampler=build_sampler(stored, worker),
+            sampler=build_sampler(stored, worker, len(study.get_trials(deepcopy=False))),
             pruner=build_pruner(stored),
         )
     return study, stored
 
 
-def build_sampler(plan: Plan, worker: int = 0) -> BaseSampler:
-    """Optuna's sampler for a plan; each worker draws from a seed of its own."""
-    seed = plan.seed + 1000 * worker
+def build_sampler(plan: Plan, worker: int = 0, drawn: int = 0) -> BaseSampler:
+    """Optuna's sampler for a plan.
+
+    Args:
+        plan: names it and its seed.
+        worker: each draws from a seed of its own.
+        drawn: trials that the study has: going on must not draw the same again.
+    """
+    seed = plan.seed + 1000 * worker + 100_003 * drawn
     samplers = optuna.samplers
     with hushed():
         if plan.sampler == "random":

@@ -1,0 +1,174 @@
+"""Workers, parents and servers that are killed: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+from small_search import SMALL, SPACE, Postgres
+
+import vneuron as vn
+from vneuron.autopilot.leases import MAX_ATTEMPTS, Owner, reclaim
+from vneuron.autopilot.pruner import PROGRESS
+from vneuron.autopilot.storage import open_storage
+from vneuron.autopilot.study import open_study
+
+
+def dead_process() -> dict[str, object]:
+    """The signature of a process that has been."""
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    return {"host": Owner().host, "pid": child.pid, "started": "1", "at": time.time()}
+
+
+@pytest.fixture(params=["sqlite", "journal"])
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> optuna.Study:
+    url = f"sqlite:///{tmp_path}/s.db" if request.param == "sqlite" else f"journal:{tmp_path}/s.log"
+    return open_study(url, "s", vn.AutoPilot(6, 12, space=SPACE, **SMALL).plan)[0]
+
+
+def test_a_dead_workers_trial_is_tried_again_with_the_same_options(study: optuna.Study) -> None:
+    trial = study.ask()
+    units = trial.suggest_categorical("units", [2, 4])
+    trial.set_user_attr(PROGRESS, {"owner": dead_process(), "total": 3, "epochs": []})
+    assert reclaim(study, Owner()) == [trial.number]
+    again = study.ask()
+    assert again.number != trial.number
+    assert again.suggest_categorical("units", [2, 4]) == units
+    assert again.user_attrs["retry_of"] == trial.number
+    assert study.trials[trial.number].state is optuna.trial.TrialState.FAIL
+
+
+def test_a_living_workers_trial_is_left_alone(study: optuna.Study) -> None:
+    trial = study.ask()
+    owner = Owner()
+    trial.set_user_attr(PROGRESS, {"owner": owner.sign(), "total": 3, "epochs": []})
+    assert reclaim(study, owner) == []
+    elsewhere = owner.sign() | {"host": "another", "at": time.time() - 30}
+    trial.set_user_attr(PROGRESS, {"owner": elsewhere, "total": 3, "epochs": []})
+    assert reclaim(study, owner) == []
+    trial.set_user_attr(PROGRESS, {"owner": elsewhere | {"at": 0.0}, "total": 3, "epochs": []})
+    assert reclaim(study, owner) == [trial.number]
+
+
+def test_a_configuration_that_kills_its_workers_is_given_up(study: optuna.Study) -> None:
+    for _ in range(MAX_ATTEMPTS):
+        trial = study.ask()
+        trial.suggest_categorical("units", [2, 4])
+        trial.set_user_attr(PROGRESS, {"owner": dead_process(), "total": 3, "epochs": []})
+        reclaim(study, Owner())
+    waiting = [t for t in study.trials if t.state is optuna.trial.TrialState.WAITING]
+    assert waiting == []
+
+
+def start(folder: Path, data: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "vneuron", "autopilot", str(data), "-H", "6", "-L", "12"]
+    for name, value in (SMALL | {"epochs": 20, "patience": 0}).items():
+        command += ["--set", f"{name}={value}"]
+    space = folder.parent / "space.yaml"
+    space.write_text(json.dumps(SPACE))
+    command += ["--space", str(space), "--steps", "10", "--seeds", "0", "--out", str(folder)]
+    return subprocess.Popen(
+        [*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def data(frame: pd.DataFrame, tmp_path: Path) -> Path:
+    path = tmp_path / "data.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def running(url: str, name: str = "autopilot", seconds: float = 120.0) -> optuna.trial.FrozenTrial:
+    """A trial that has begun to learn."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            study = optuna.load_study(study_name=name, storage=open_storage(url))
+        except (KeyError, ValueError):
+            time.sleep(0.2)
+            continue
+        for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+            if trial.user_attrs.get(PROGRESS, {}).get("epochs"):
+                return trial
+        time.sleep(0.05)
+    pytest.fail("no trial began")
+
+
+def pid_of(trial: optuna.trial.FrozenTrial) -> int:
+    return int(trial.user_attrs[PROGRESS]["owner"]["pid"])
+
+
+@pytest.mark.slow
+def test_kill_9_of_a_worker_loses_nothing(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    parent = start(folder, data, "--trials", "5", "--workers", "2", "--json")
+    lost = running(f"sqlite:///{folder}/study.db")
+    os.kill(pid_of(lost), signal.SIGKILL)
+    out, err = parent.communicate(timeout=300)
+    assert parent.returncode == 0, err
+    result = json.loads(out)
+    assert result["trials"] >= 5
+    trials = pd.read_parquet(folder / "trials.parquet")
+    retries = trials[trials["retry_of"] == lost.number]
+    assert len(retries) == 1
+    assert retries.iloc[0]["state"] in ("complete", "pruned")
+    assert vn.EVEForecaster.load(result["run"]).config.horizon == 6
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_parent_loses_nothing(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    url = f"sqlite:///{folder}/study.db"
+    parent = start(folder, data, "--trials", "5", "--workers", "2")
+    worker = pid_of(running(url))
+    parent.kill()
+    parent.communicate()
+    for _ in range(600):  # workers see that they are alone and give their trial back
+        if not Path(f"/proc/{worker}").exists():
+            break
+        time.sleep(0.1)
+    assert not Path(f"/proc/{worker}").exists()
+    before = optuna.load_study(study_name="autopilot", storage=url).trials
+    again = start(folder, data, "--trials", "5", "--workers", "2", "--resume", "--json")
+    out, err = again.communicate(timeout=300)
+    assert again.returncode == 0, err
+    assert json.loads(out)["trials"] >= 5
+    after = optuna.load_study(study_name="autopilot", storage=url).trials
+    kept = [t.number for t in before if t.state is optuna.trial.TrialState.COMPLETE]
+    assert all(after[n].values == before[n].values for n in kept)  # noqa: PD011
+
+
+@pytest.mark.slow
+def test_two_hosts_on_one_postgresql_that_is_killed(
+    data: Path, tmp_path: Path, postgres: Postgres
+) -> None:
+    shared = ["--storage", postgres.url, "--trials", "6"]
+    leader = start(tmp_path / "one", data, *shared, "--json")
+    first = pid_of(running(postgres.url))
+    other = start(tmp_path / "two", data, *shared, "--join")
+    end = time.monotonic() + 120
+    while pid_of(running(postgres.url)) == first and time.monotonic() < end:
+        time.sleep(0.05)
+    postgres.kill()
+    time.sleep(1.0)
+    postgres.start()
+    out, err = leader.communicate(timeout=300)
+    assert leader.returncode == 0, err
+    _, other_err = other.communicate(timeout=300)
+    assert other.returncode == 0, other_err
+    result = json.loads(out)
+    assert result["trials"] >= 6
+    study = optuna.load_study(study_name="autopilot", storage=open_storage(postgres.url))
+    done = [t for t in study.trials if t.state.is_finished()]
+    workers = {pid_of(t) for t in done if PROGRESS in t.user_attrs}
+    assert len(workers) == 2
