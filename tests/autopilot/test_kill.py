@@ -13,6 +13,7 @@ from pathlib import Path
 import optuna
 import pandas as pd
 import pytest
+from optuna.trial import FrozenTrial
 from small_search import SMALL, SPACE, Postgres
 
 import vneuron as vn
@@ -88,23 +89,45 @@ def data(frame: pd.DataFrame, tmp_path: Path) -> Path:
     return path
 
 
-def running(url: str, name: str = "autopilot", seconds: float = 120.0) -> optuna.trial.FrozenTrial:
-    """A trial that has begun to learn."""
+def running(url: str, other_than: int = 0, seconds: float = 180.0) -> FrozenTrial:
+    """A trial that has begun to learn, of another process than one that is known."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            study = optuna.load_study(study_name=name, storage=open_storage(url))
-        except (KeyError, ValueError):
-            time.sleep(0.2)
-            continue
-        for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-            if trial.user_attrs.get(PROGRESS, {}).get("epochs"):
-                return trial
-        time.sleep(0.05)
+    storage = open_storage(url)
+    try:
+        while time.monotonic() < end:
+            for trial in _begun(storage):
+                if pid_of(trial) != other_than:
+                    return trial
+            time.sleep(0.1)
+    finally:
+        _close(storage)
     pytest.fail("no trial began")
 
 
-def pid_of(trial: optuna.trial.FrozenTrial) -> int:
+def _appears(folder: Path) -> str:
+    """The address of a search's storage, once there is one: opening it would make it."""
+    end = time.monotonic() + 120
+    while not (folder / "search.json").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    return f"sqlite:///{folder}/study.db"
+
+
+def _begun(storage: optuna.storages.BaseStorage) -> list[FrozenTrial]:
+    try:
+        study = optuna.load_study(study_name="autopilot", storage=storage)
+    except KeyError:
+        return []
+    found = study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+    return [trial for trial in found if trial.user_attrs.get(PROGRESS, {}).get("epochs")]
+
+
+def _close(storage: optuna.storages.BaseStorage) -> None:
+    if isinstance(storage, optuna.storages.RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def pid_of(trial: FrozenTrial) -> int:
     return int(trial.user_attrs[PROGRESS]["owner"]["pid"])
 
 
@@ -112,7 +135,7 @@ def pid_of(trial: optuna.trial.FrozenTrial) -> int:
 def test_kill_9_of_a_worker_loses_nothing(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     parent = start(folder, data, "--trials", "5", "--workers", "2", "--json")
-    lost = running(f"sqlite:///{folder}/study.db")
+    lost = running(_appears(folder))
     os.kill(pid_of(lost), signal.SIGKILL)
     out, err = parent.communicate(timeout=300)
     assert parent.returncode == 0, err
@@ -130,7 +153,7 @@ def test_kill_9_of_the_parent_loses_nothing(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     url = f"sqlite:///{folder}/study.db"
     parent = start(folder, data, "--trials", "5", "--workers", "2")
-    worker = pid_of(running(url))
+    worker = pid_of(running(_appears(folder)))
     parent.kill()
     parent.communicate()
     for _ in range(600):  # workers see that they are alone and give their trial back
@@ -156,9 +179,7 @@ def test_two_hosts_on_one_postgresql_that_is_killed(
     leader = start(tmp_path / "one", data, *shared, "--json")
     first = pid_of(running(postgres.url))
     other = start(tmp_path / "two", data, *shared, "--join")
-    end = time.monotonic() + 120
-    while pid_of(running(postgres.url)) == first and time.monotonic() < end:
-        time.sleep(0.05)
+    running(postgres.url, other_than=first)
     postgres.kill()
     time.sleep(1.0)
     postgres.start()
@@ -168,7 +189,10 @@ def test_two_hosts_on_one_postgresql_that_is_killed(
     assert other.returncode == 0, other_err
     result = json.loads(out)
     assert result["trials"] >= 6
-    study = optuna.load_study(study_name="autopilot", storage=open_storage(postgres.url))
-    done = [t for t in study.trials if t.state.is_finished()]
-    workers = {pid_of(t) for t in done if PROGRESS in t.user_attrs}
-    assert len(workers) == 2
+    storage = open_storage(postgres.url)
+    try:
+        trials = optuna.load_study(study_name="autopilot", storage=storage).trials
+    finally:
+        _close(storage)
+    done = [trial for trial in trials if trial.state.is_finished() and PROGRESS in trial.user_attrs]
+    assert len({pid_of(trial) for trial in done}) == 2

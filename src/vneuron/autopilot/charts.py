@@ -69,7 +69,7 @@ def parallel_figure(trials: pd.DataFrame, quality: str) -> go.Figure | None:
     if len(done) < 2:
         return None
     options = pd.DataFrame([json.loads(text) for text in done["options"]])
-    axes = [_axis(name, options[name]) for name in options if options[name].notna().all()]
+    axes = [_axis(str(name), options[name]) for name in options if options[name].notna().all()]
     axes += [{"label": name, "values": done[name]} for name in CRITERIA if name in done][:6]
     figure = go.Figure(
         go.Parcoords(

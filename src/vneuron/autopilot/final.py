@@ -23,13 +23,12 @@ from ..training.loop import Trainer
 from ..training.outcome import StopReason
 from .losses import WindowLosses, by_origin, window_losses
 from .paired import Paired, paired_test
+from .trial import trial_training
 from .workbench import Workbench
 
 __all__ = ["Comparison", "compare", "fit_winner"]
 
 METRICS = ("crps", "joint_nll")
-JUDGED = 20_000
-"""At most so many test windows for the comparison; each origin counts all series."""
 
 Say = Callable[[str], None]
 
@@ -114,7 +113,7 @@ def compare(
         "twin": (config, "twin"),
         "default": (base, "EVE"),
     }
-    if _same(config, base):
+    if config == base:
         del contestants["default"]
     held_out, where = _held_out(bench.material(config), winner)
     losses: dict[str, list[WindowLosses]] = {name: [] for name in contestants}
@@ -187,8 +186,6 @@ def _refit(
     config: ForecasterConfig, contender: Contender, bench: Workbench, steps: int | None
 ) -> FittedModel | None:
     """A contestant, trained like a fit; None where it diverged or was interrupted."""
-    from .trial import trial_training
-
     material = bench.material(config)
     model = FittedModel.untrained(contender, material.config, bench.memory(config))
     task = build_task(model.network, material.train, material.validation)
@@ -196,7 +193,3 @@ def _refit(
     if outcome.reason is StopReason.INTERRUPTED or not outcome.best_epoch:
         return None
     return model
-
-
-def _same(one: ForecasterConfig, other: ForecasterConfig) -> bool:
-    return one == other

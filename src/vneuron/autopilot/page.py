@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from ..training.atomic import write_atomic
 from .charts import front_figure, importance_figure, learning_figure, parallel_figure, verdicts
 from .progress import duration
 
@@ -26,8 +27,6 @@ def write_page(folder: Path) -> Path:
     Raises:
         ValueError: it holds no result of a search.
     """
-    from ..training.atomic import write_atomic
-
     try:
         result = json.loads((folder / "result.json").read_bytes())
         trials = pd.read_parquet(folder / "trials.parquet")

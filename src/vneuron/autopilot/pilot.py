@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -171,8 +172,6 @@ class AutoPilot:
         Returns:
             What was found; None of a process that joined.
         """
-        from dataclasses import replace
-
         self._search = search = Search(
             folder,
             panel,
@@ -246,8 +245,6 @@ def _base(
 
 
 def _with_some_context(base: ForecasterConfig) -> ForecasterConfig:
-    from dataclasses import replace
-
     return replace(base, input_size=base.horizon)
 
 

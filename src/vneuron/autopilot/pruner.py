@@ -122,4 +122,4 @@ class VitalsPruner(optuna.pruners.BasePruner):
         ]
         if len(finals) < self.startup:
             return False
-        return self.optimistic(epochs, total) > min(finals) + self.tolerance
+        return bool(self.optimistic(epochs, total) > min(finals) + self.tolerance)

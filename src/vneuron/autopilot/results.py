@@ -109,13 +109,14 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 
 def _quality(trial: FrozenTrial) -> float:
-    return trial.values[0]  # noqa: PD011  of a trial, not of a frame
+    return float(trial.values[0])  # noqa: PD011  of a trial, not of a frame
 
 
 def fit_command(data: str | None, config: ForecasterConfig, sizes: dict[str, Any]) -> list[str]:
     """The `vneuron fit` that trains a configuration again.
 
     Example:
+        >>> import shlex
         >>> config = ForecasterConfig(horizon=24, input_size=96, units=16)
         >>> shlex.join(fit_command("sales.csv", config, {"val_size": 100}))
         'vneuron fit sales.csv --horizon 24 --input-size 96 --units 16 --val-size 100'

@@ -22,7 +22,7 @@ from .plan import Plan
 from .progress import SearchProgress
 from .space import AbstractSpace, FunctionSpace, Space, configuration
 from .space_files import read_space
-from .storage import default_storage, patiently
+from .storage import default_storage, open_storage, patiently
 from .study import Finished, finished, open_study
 from .workbench import Workbench
 from .worker import Worker, counted
@@ -166,15 +166,20 @@ class Search:
         Raises:
             ValueError: there is none, there is one already, or it is another.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         data = fingerprint(self.panel)
+        if resume and not self.folder.is_dir():
+            raise ValueError(f"{self.folder}: no such search to go on with; give its folder")
         if join:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self.study, self.plan = open_study(self.storage, self.name, None)
             self._check_data(data)
             self.space = space_of(self.plan, self.source)
         else:
             self._decide(data, resume)
             plan = self.plan
+            if not self.storage.startswith("sqlite"):
+                open_storage(self.storage)  # before anything is written
+            self.folder.mkdir(parents=True, exist_ok=True)
             self.study, _ = open_study(self.storage, self.name, plan, resume=resume)
             if isinstance(self.space, Space):
                 self.space = self.space.bound(plan.base)

@@ -61,7 +61,9 @@ def _opened(kind: str, rest: str, url: str) -> BaseStorage:
         path = Path(rest.removeprefix("//"))
         if not path.parent.is_dir():
             raise ValueError(f"no folder {path.parent}; make it, or give another path")
-        backend = optuna.storages.journal.JournalFileBackend(str(path))
+        from optuna.storages.journal import JournalFileBackend
+
+        backend = JournalFileBackend(str(path))
         return optuna.storages.JournalStorage(backend)
     if kind == "grpc":
         host, _, port = rest.removeprefix("//").partition(":")

@@ -44,7 +44,7 @@ def open_study(
                 raise ValueError(
                     f"storage {shown(url)} has no study {name!r} to join; it has {known}"
                 )
-            directions = ["minimize"] * len(plan.searched)
+            directions = [optuna.study.StudyDirection.MINIMIZE] * len(plan.searched)
             study = optuna.create_study(storage=storage, study_name=name, directions=directions)
             study.set_user_attr(PLAN, plan.as_dict())
             if hasattr(study, "set_metric_names"):

@@ -127,7 +127,7 @@ def check_settings(preset: str, settings: Mapping[str, float] | None) -> None:
     """
     if preset not in SETTINGS:
         raise ValueError(f"preset is {preset!r}, expected one of {get_args(Preset)}.")
-    known = SETTINGS[preset]  # type: ignore[index]  # it is one of them
+    known = SETTINGS[preset]
     for name, value in (settings or {}).items():
         if name not in known:
             raise ValueError(f"control {preset!r} has no setting {name!r}, expected of {known}.")
