@@ -6,8 +6,7 @@ context shifted by 24 rows ("fresh": its first 72 steps). "tempered" conditions 
 learned of the t's common scale weighed by .1 (chosen on validation rows). Joint NLL in nats per
 remaining step, CRPS of steps and of their mean, coverage of the 80% interval of that mean.
 
-    python benchmarks/forecasting/conditioning.py ETTh1.csv \
-        --train-size 8640 --val-size 2880 --test-size 2880
+    python benchmarks/forecasting/conditioning.py ETTh1.csv
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import torch
 from bootstrap import interval
 from trained import name_of, parser, trained
 
-from vneuron.forecasting.data.windows import flatten, windows_between
+from vneuron.forecasting.data.windows import WindowBatch, windows_between
 from vneuron.forecasting.laws.conditioned import ConditionedTrajectory
 from vneuron.forecasting.laws.law import StudentLaw
 from vneuron.forecasting.laws.predictive import TrajectoryDistribution
@@ -40,7 +39,8 @@ def main() -> None:
         for row in scores(arguments, seed, arguments.seen, arguments.step)
     ]
     frame = pd.concat(rows)
-    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}"
+    folder = arguments.out / "conditioning" / f"{name_of(arguments)}-{arguments.horizon}"
+    folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(folder / "conditioning.parquet", index=False)
     windows = len(frame) // len(arguments.seeds) // len(MODELS) // len(WAYS)
     print(
@@ -61,17 +61,14 @@ def main() -> None:
 
 def scores(arguments, seed: int, seen: int, step: int) -> list[pd.DataFrame]:
     field, panel, material = trained(arguments, seed)
-    flat = flatten(panel, field.eve.scaling(panel))
     lookback, rest = arguments.input_size + seen, arguments.horizon - seen
-    windows = windows_between(flat, material.split.test, lookback, rest, step)
+    windows = windows_between(material.flat, material.split.test, lookback, rest, step)
     per_series = len(windows) // len(panel)
     origin = np.tile(np.arange(per_series), len(panel))
     found = []
     for name in MODELS:
         model = field.models[name]
-        parts = [
-            score_batch(model, batch.context, batch.target, seen) for batch in windows.batches(512)
-        ]
+        parts = [score_batch(model, batch, seen) for batch in windows.batches(512)]
         for way in WAYS:
             columns = {key: np.concatenate([part[way][key] for part in parts]) for key in SCORES}
             found.append(
@@ -84,10 +81,12 @@ SCORES = ("joint_nll", "crps", "path_crps", "path_80", "path_width")
 
 
 @torch.no_grad()
-def score_batch(model: FittedModel, context, target, seen: int) -> dict:
+def score_batch(model: FittedModel, batch: WindowBatch, seen: int) -> dict:
     size, horizon = model.config.input_size, model.config.horizon
-    old = exact(model, context[:, :size])
-    new = exact(model, context[:, seen:])
+    context, target, place = batch.context, batch.target, batch.place
+    before = None if place is None else place._replace(time=place.time - seen * place.step)
+    old = exact(model, context[:, :size], before)
+    new = exact(model, context[:, seen:], place)
     came = context[:, size:].double()
     whole = torch.cat([came, target.double()], 1)
     first = torch.arange(horizon).expand(len(target), -1) < seen
@@ -102,8 +101,8 @@ def score_batch(model: FittedModel, context, target, seen: int) -> dict:
     }
 
 
-def exact(model: FittedModel, context) -> TrajectoryDistribution:
-    path = model.network(context)
+def exact(model: FittedModel, context, place) -> TrajectoryDistribution:
+    path = model.network(context, None, place)
     return path.rescale(torch.zeros(len(context)), torch.ones(len(context)))
 
 

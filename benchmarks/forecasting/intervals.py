@@ -1,12 +1,13 @@
 """Do intervals hold: for steps, for sums, for the maximum and the ramp of the window?
 
-EVE, its twin, the linear and the static low-rank model, all in one run. Coverage of central
-intervals and their width, by quantity, lead time and series, with 95% intervals by a bootstrap of
-whole blocks of origins, since windows overlap. Sums are exact; the maximum and the ramp (largest
-change between neighbouring steps, with its sign) come from joint draws.
+EVE, its twin, the linear and the static low-rank model, a deep ensemble of five twins, and
+conformal intervals per step, all in one run. Coverage of central intervals and their width, by
+quantity, lead time and series, with 95% intervals by a bootstrap of whole blocks of origins, since
+windows overlap. Sums are exact, but for the conformal model, whose steps are independent and whose
+sums are taken as Gaussian; the maximum and the ramp (largest change between neighbouring steps,
+with its sign) come from joint draws.
 
-    python benchmarks/forecasting/intervals.py ETTh1.csv \
-        --train-size 8640 --val-size 2880 --test-size 2880 --block 24
+    python benchmarks/forecasting/intervals.py ETTh1.csv --block 24
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import numpy as np
 import pandas as pd
 import torch
 from bootstrap import means
-from trained import name_of, parser, trained
+from harness.scoring import Forecast
+from trained import name_of, parser, ready, workshop
 
 from vneuron.figures.reliability import reliability_curve
 from vneuron.figures.style import blank_figure, model_colors
-from vneuron.forecasting.data.windows import flatten, windows_between
+from vneuron.forecasting.data.windows import windows_between
 from vneuron.forecasting.intervals import array
 from vneuron.forecasting.scoring.scores import crps_ensemble
 
-MODELS = ("EVE", "lowrank", "twin", "linear")
+MODELS = ("EVE", "lowrank", "twin", "linear", "ensemble", "point_conformal")
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 CURVE = tuple(np.round(np.linspace(0.05, 0.95, 19), 2))
 
@@ -42,16 +44,22 @@ def main() -> None:
     arguments = options.parse_args()
     found = {(name, seed): {} for seed in arguments.seeds for name in MODELS}
     for seed in arguments.seeds:
-        field, panel, material = trained(arguments, seed)
-        flat = flatten(panel, field.eve.scaling(panel))
+        shop = workshop(arguments, seed)
+        panel, material = shop.panel, shop.material
         windows = windows_between(
-            flat, material.split.test, arguments.input_size, arguments.horizon, arguments.step
+            material.flat,
+            material.split.test,
+            material.config.lookback,
+            arguments.horizon,
+            arguments.step,
         )
-        for name in MODELS:
-            found[name, seed] = judge(field.models[name], windows, len(panel), arguments)
-    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}"
+        for name, model in ready(shop, MODELS).items():
+            found[name, seed] = judge(model.forecast, windows, len(panel), arguments, seed)
+    folder = arguments.out / "intervals" / f"{name_of(arguments)}-{arguments.horizon}"
+    folder.mkdir(parents=True, exist_ok=True)
     block = -(-2 * arguments.horizon // arguments.step)  # windows this far apart share no target
     quantities = table(found, arguments, block)
+    reliability(found).to_parquet(folder / "reliability.parquet", index=False)
     quantities.to_parquet(folder / "intervals.parquet", index=False)
     print(f"{name_of(arguments)}: {len(windows):,} windows, every {arguments.step} rows; 80%:")
     print_table(quantities)
@@ -60,11 +68,13 @@ def main() -> None:
     plots(found, folder, panel.ids)
 
 
-def judge(model, windows, series: int, arguments) -> dict[str, dict[str, np.ndarray]]:
+def judge(
+    model: Forecast, windows, series: int, arguments, seed: int
+) -> dict[str, dict[str, np.ndarray]]:
     """By quantity: PIT, width of the 80% interval, CRPS, each [series, origins(, parts)]."""
     horizon, block = arguments.horizon, arguments.block
-    generator = torch.Generator().manual_seed(model.config.seed)
-    random = np.random.default_rng(model.config.seed)
+    generator = torch.Generator().manual_seed(seed)
+    random = np.random.default_rng(seed)
     blocks = horizon // block
     sums = torch.zeros(horizon, blocks + 1, dtype=torch.float64)
     for part in range(blocks):
@@ -73,7 +83,7 @@ def judge(model, windows, series: int, arguments) -> dict[str, dict[str, np.ndar
     parts: dict[str, list] = {key: [] for key in ("step", "block", "window", "maximum", "ramp")}
     with torch.no_grad():
         for batch in windows.batches(256):
-            path, y = model.forecast(batch), batch.target.double()
+            path, y = model(batch), batch.target.double()
             path = path.rescale(torch.zeros(len(y)), torch.ones(len(y)))
             parts["step"].append(exact(path.steps(), y.numpy()))
             both = exact(path.functional(sums), (y @ sums).numpy())
@@ -142,6 +152,19 @@ def table(found, arguments, block: int) -> pd.DataFrame:
 def origins(values: np.ndarray) -> np.ndarray:
     """Mean over all but origins: [seeds, series, origins, ...] to [origins]."""
     return np.moveaxis(values, 2, 0).reshape(values.shape[2], -1).mean(1)
+
+
+def reliability(found) -> pd.DataFrame:
+    """Coverage at levels .05 to .95 by model and quantity, over seeds, series and windows."""
+    rows = []
+    for name in MODELS:
+        for quantity in next(iter(found.values())):
+            pits = [own[quantity]["pit"] for (model, _), own in found.items() if model == name]
+            for level in CURVE:
+                held = float(np.mean([covered(pit, level).mean() for pit in pits]))
+                row = {"model": name, "quantity": quantity, "level": level, "coverage": held}
+                rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def print_table(frame: pd.DataFrame) -> None:

@@ -6,32 +6,31 @@ Test windows against the same windows with a fault, and against windows of other
 - units: the units' nats alone, KL of their posteriors from the aggregate of training;
 - familiarity: the looks alone;
 - variance: mean log standard deviation of EVE's forecast, in training deviations;
-- ensemble: mean log spread between the mean paths of five deterministic twins;
+- ensemble: mean log spread between the mean paths of five deterministic twins, those of the
+  ensemble that run.py scores;
 - features: Mahalanobis distance of EVE's features (shrunk covariance of training windows);
 - pca: reconstruction error of normalised windows by 16 principal components.
 
 Settings of the familiarity score were chosen on validation windows with faults of other seeds.
 
-    python benchmarks/forecasting/novelty.py ETTh1.csv --train-size 8640 --val-size 2880 \
-        --test-size 2880 --other exchange_rate.csv weather.csv
+    python benchmarks/forecasting/novelty.py ETTh1.csv --other exchange_rate.csv weather.csv
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
 from faults import FAULTS
-from trained import name_of, parser, trained
+from harness.models import MEMBERS
+from trained import name_of, parser, trained, workshop
 
+from vneuron.forecasting.data.place import Place
 from vneuron.forecasting.data.scaling import Scaling
 from vneuron.forecasting.data.tables import read_table
-from vneuron.forecasting.data.windows import evenly_spaced, flatten
+from vneuron.forecasting.data.windows import evenly_spaced, flatten, windows_between
 from vneuron.forecasting.familiarity import Familiarity
-from vneuron.forecasting.fitting import train
-from vneuron.forecasting.networks.normalisation import window_scale
+from vneuron.forecasting.networks.forecast_network import Reading
 from vneuron.forecasting.novelty import novelty
 
 SCORES = ("novelty", "units", "familiarity", "variance", "ensemble", "features", "pca")
@@ -42,26 +41,27 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--other", nargs="*", default=[], help="files with windows of other data")
     options.add_argument("--windows", type=int, default=1000)
-    options.add_argument("--extra-twins", type=int, nargs="*", default=[3, 4])
     arguments = options.parse_args()
-    twins = ensemble(arguments)
     rows = []
     for seed in arguments.seeds:
         field, _, material = trained(arguments, seed)
-        judge = Judge(field.eve.network, twins, contexts(material.train, SEEN))
+        shop = workshop(arguments, seed)
+        twins = [shop.member(k).contender("twin")[0].network for k in range(MEMBERS)]
+        judge = Judge(field.eve.network, twins, *contexts(material.train, SEEN))
         random = np.random.default_rng(seed)
-        test = contexts(material_test(material, arguments), arguments.windows)
-        usual = judge(test)
+        test, place = contexts(material_test(material, arguments), arguments.windows)
+        usual = judge(test, place)
         cases = {name: fault(test, random) for name, fault in FAULTS.items()}
         for path in arguments.other:
             cases[path.split("/")[-1].split(".")[0]] = other_contexts(path, test.shape, random)
         for case, faulty in cases.items():
-            found = judge(faulty)
+            found = judge(faulty, place)
             row = {score: auroc(usual[score], found[score]) for score in SCORES}
             rows.append({"seed": seed, "case": case, **row})
     frame = pd.DataFrame(rows)
-    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}"
-    frame.to_parquet(folder / "novelty.parquet", index=False)
+    folder = arguments.out / "novelty"
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(folder / f"{name_of(arguments)}-{arguments.horizon}.parquet", index=False)
     table = frame.drop(columns="seed").groupby("case", sort=False)
     mean, sd = table.mean(), table.std()
     faults = frame[frame["case"].isin(FAULTS)].drop(columns="case").groupby("seed").mean()
@@ -71,14 +71,13 @@ def main() -> None:
     print((mean.map("{:.3f}".format) + sd.map(" ({:.3f})".format)).to_string())
 
 
-def contexts(windows, count: int) -> np.ndarray:
-    chosen = evenly_spaced(len(windows), count)
-    return windows.gather(chosen).context.double().numpy()
+def contexts(windows, count: int) -> tuple[np.ndarray, Place | None]:
+    """Some contexts, and where they stand; a faulty window, or another's, stands there too."""
+    batch = windows.gather(evenly_spaced(len(windows), count))
+    return batch.context.double().numpy(), batch.place
 
 
 def material_test(material, arguments):
-    from vneuron.forecasting.data.windows import windows_between
-
     sizes = arguments.input_size, arguments.horizon
     return windows_between(material.flat, material.split.test, *sizes)
 
@@ -94,36 +93,13 @@ def other_contexts(path: str, shape: tuple[int, int], random: np.random.Generato
     return flat[start[:, None] + np.arange(shape[1])]
 
 
-def ensemble(arguments) -> list:
-    """Five deterministic twins: those of the seeds, and further ones trained here and kept."""
-    found = []
-    for seed in arguments.seeds:
-        field, _, material = trained(arguments, seed)
-        found.append(field.models["twin"].network)
-    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}"
-    for seed in arguments.extra_twins:
-        path = folder / f"twin-{seed}.pt"
-        _, config = field.eve, field.eve.config
-        config = type(config)(**{**config.as_dict(), "seed": seed})
-        if path.exists():
-            from vneuron.forecasting.model import FittedModel
-
-            model = FittedModel.untrained("twin", config, field.eve.memory)
-            model.network.load_state_dict(torch.load(path, weights_only=True))
-        else:
-            model, _ = train("twin", replace(material, config=config), quiet=True)
-            torch.save(model.network.state_dict(), path)
-        found.append(model.network.eval())
-    return found
-
-
 class Judge:
     """All scores of contexts [windows, L]; higher is stranger."""
 
-    def __init__(self, network, twins: list, seen: np.ndarray) -> None:
+    def __init__(self, network, twins: list, seen: np.ndarray, place: Place | None) -> None:
         self.network, self.twins = network, twins
         self.familiarity = Familiarity.fit(seen)
-        features = self.features(seen)
+        _, features = self.read(seen, place)
         self.centre = features.mean(0)
         covariance = np.cov(features.T)
         ridge = 1e-2 * np.trace(covariance) / len(covariance)
@@ -134,14 +110,14 @@ class Judge:
         self.basis = vectors[:, ::-1][:, :COMPONENTS]
 
     @torch.no_grad()
-    def __call__(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, x: np.ndarray, place: Place | None) -> dict[str, np.ndarray]:
         context = torch.from_numpy(x).float()
-        reading = self.network.read(context)
+        reading, features = self.read(x, place)
         path = self.network.distribution(reading)
         units = novelty(self.network.units, reading.latent).double().numpy()
         looks = self.familiarity.nats(context.double().numpy())
-        means = torch.stack([twin(context).point() for twin in self.twins])
-        off = self.features(x) - self.centre
+        means = torch.stack([twin(context, None, place).point() for twin in self.twins])
+        off = features - self.centre
         gap = normalised(x) - self.mean
         return {
             "novelty": units + looks,
@@ -154,10 +130,13 @@ class Judge:
         }
 
     @torch.no_grad()
-    def features(self, x: np.ndarray) -> np.ndarray:
-        context = torch.from_numpy(x).float()
-        window = window_scale(context, None, self.network.location)
-        return self.network.features(window.apply(context), len(context)).double().numpy()
+    def read(self, x: np.ndarray, place: Place | None) -> tuple[Reading, np.ndarray]:
+        """What the network reads out of contexts, and the features by which it does."""
+        found: list[torch.Tensor] = []
+        hook = self.network.features.register_forward_hook(lambda *call: found.append(call[2]))
+        reading = self.network.read(torch.from_numpy(x).float(), None, place)
+        hook.remove()
+        return reading, found[0].double().numpy()
 
 
 def normalised(x: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ taken away (scales and means at their averages): what their dynamics are worth.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import Contender, build_network
 from vneuron.forecasting.data.tables import read_table
+from vneuron.forecasting.data.windows import WindowBatch
 from vneuron.forecasting.material import Material, prepare
 from vneuron.forecasting.networks.network import TrajectoryNetwork
 from vneuron.forecasting.task import TrajectoryTask
@@ -81,7 +83,8 @@ def fit(
     rate: float,
     fixed_scale: bool = False,
 ) -> tuple[float, TrajectoryNetwork]:
-    network = build_network(contender, config, material.location, material.mask_inputs)
+    data = material.trial_data
+    network = build_network(contender, config, data.location, data.mask_inputs, data.surroundings)
     assert isinstance(network, TrajectoryNetwork)
     if fixed_scale and network.static_scale is not None:
         network.static_scale.requires_grad_(False)
@@ -94,19 +97,19 @@ def fit(
 def frozen_rise(network: TrajectoryNetwork, material: Material) -> float:
     """Mean rise over validation windows, per step, with all units frozen at once."""
     batches = list(material.validation.batches(2048))
-    scales = torch.cat([scale_of(network, batch.context) for batch in batches])
+    scales = torch.cat([scale_of(network, batch) for batch in batches])
     average = scales.log().mean(0).exp()
     rise, windows = 0.0, 0
     for batch in batches:
-        path = network(batch.context)
-        still = type(path)(path.loc, path.scale, path.df, path.loading, average)
+        path = network(*batch.inputs)
+        still = replace(path, unit_scale=average)
         rise += float((still.joint_nll(batch.target) - path.joint_nll(batch.target)).sum())
         windows += len(batch.target)
     return rise / windows / material.validation.horizon
 
 
-def scale_of(network: TrajectoryNetwork, context: Tensor) -> Tensor:
-    latent = network.read(context).latent
+def scale_of(network: TrajectoryNetwork, batch: WindowBatch) -> Tensor:
+    latent = network.read(*batch.inputs).latent
     assert latent is not None
     return latent.scale.flatten(1)
 

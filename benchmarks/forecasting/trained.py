@@ -1,4 +1,4 @@
-"""EVE and its baselines on one data set and seed: trained once, then kept below a folder."""
+"""Models of one data set, horizon and seed, trained once and kept: those that `run.py` scores."""
 
 from __future__ import annotations
 
@@ -6,51 +6,62 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import torch
+from harness import protocols
+from harness.models import MODELS, Ready
+from harness.settings import add_settings, settings
+from harness.workshop import Workshop
 
-from vneuron.forecasting.comparison import Field, read_field, train_field
+from vneuron.forecasting.comparison import Field
 from vneuron.forecasting.config import ForecasterConfig
+from vneuron.forecasting.contenders import CONTENDERS
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.tables import read_table
-from vneuron.forecasting.fitting import open_run
-from vneuron.forecasting.material import Material, prepare
-from vneuron.training.run_folder import RunFolder
-
-DONE = "trained.json"
+from vneuron.forecasting.material import Material
 
 
 def parser(description: str | None) -> ArgumentParser:
-    """The options that say what is trained on what."""
+    """The options that say what is trained on what; sizes by default as the field cuts the file."""
     found = ArgumentParser(description=description)
     found.add_argument("data")
     found.add_argument("--horizon", type=int, default=96)
-    found.add_argument("--input-size", type=int, default=336)
-    found.add_argument("--encoder", choices=("linear", "mlp"), default="linear")
+    found.add_argument("--input-size", type=int, help="336, ILI 104, unless given")
+    add_settings(found)
     found.add_argument("--train-size", type=int)
     found.add_argument("--val-size", type=int)
     found.add_argument("--test-size", type=int)
+    found.add_argument("--max-steps", type=int, help="most optimiser steps of an epoch")
     found.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    found.add_argument("--out", type=Path, default=Path("runs/planner"))
+    found.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
     return found
 
 
 def name_of(arguments: Namespace) -> str:
     """Of the data set: its file's, without endings."""
-    return Path(arguments.data).name.split(".")[0]
+    return protocols.name_of(arguments.data)
+
+
+def workshop(arguments: Namespace, seed: int) -> Workshop:
+    """Where the models of one seed are trained, or found trained; fills in the look-back."""
+    if arguments.input_size is None:
+        arguments.input_size = protocols.data_set(arguments.data).look_back("A")
+    torch.set_num_threads(1)
+    options = {"device": "cpu", **settings(ArgumentParser(), arguments.set)}
+    config = ForecasterConfig(arguments.horizon, arguments.input_size, seed=seed, **options)
+    panel = read_table(arguments.data, missing="interpolate", duplicates="first").panel
+    sizes = {
+        name: own if getattr(arguments, name) is None else getattr(arguments, name)
+        for name, own in protocols.data_set(arguments.data).sizes.items()
+    }
+    return Workshop(name_of(arguments), panel, config, sizes, arguments.max_steps, arguments.out)
 
 
 def trained(arguments: Namespace, seed: int) -> tuple[Field, Panel, Material]:
-    """The models of one seed, with the data that they were trained on."""
-    torch.set_num_threads(1)
-    config = ForecasterConfig(
-        arguments.horizon, arguments.input_size, seed=seed, device="cpu", encoder=arguments.encoder
-    )
-    panel = read_table(arguments.data, missing="interpolate", duplicates="first").panel
-    sizes = {name: getattr(arguments, name) for name in ("train_size", "val_size", "test_size")}
-    material = prepare(panel, config, **sizes)
-    folder = arguments.out / f"{name_of(arguments)}-{arguments.horizon}" / f"seed-{seed}"
-    if not (folder / DONE).exists():
-        with open_run(folder, material, {"sizes": sizes}, resume=True) as run:
-            assert run is not None
-            field = train_field(material, run, resume=True, quiet=True)
-            run.write_json(DONE, {"train_cpu_seconds": field.seconds})
-    return read_field(RunFolder.open(folder)), panel, material
+    """The library's own models of one seed, with the data that they were trained on."""
+    shop = workshop(arguments, seed)
+    models = {name: shop.contender(name)[0] for name in CONTENDERS}
+    return Field(models, residual=None, season=1), shop.panel, shop.material
+
+
+def ready(shop: Workshop, names: tuple[str, ...]) -> dict[str, Ready]:
+    """Any of the benchmark's models."""
+    return {name: MODELS[name](shop) for name in names}

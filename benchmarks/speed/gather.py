@@ -21,6 +21,7 @@ from measure import paired, reset_peak, resident_mib, verdict
 from torch import Tensor
 
 import vneuron as vn
+from vneuron.forecasting.data.window_index import Listed
 from vneuron.forecasting.data.windows import FlatSeries, Windows
 from vneuron.forecasting.networks.network import TrajectoryNetwork
 from vneuron.forecasting.task import TrajectoryTask
@@ -43,7 +44,7 @@ def windows(count: int) -> Windows:
     )
     nth = torch.arange(count)
     which = nth // per_series
-    return Windows(flat, which * 10_000 + nth % per_series, which, INPUT, HORIZON)
+    return Windows(flat, Listed(which * 10_000 + nth % per_series, which), INPUT, HORIZON)
 
 
 def speed(rounds: int) -> float:

@@ -4,8 +4,9 @@
 
 A step is the trainer's own (`Stepper`): gather, forward, backward, clipping, AdamW, statistics.
 L = 336, H = 96, 256 features. *marginal* has the units on the mean path and their KL, but no joint
-term; *joint* is the forecaster's objective with scales that depend on the window; *static* the
-same with one scale per unit. *floor* is the bare matrix products and factorisations of the same
+term; *joint* is the forecaster's objective with scales that depend on the window; *steered* the
+same with own noise that the units steer, the forecaster's default; *static* is joint with one scale
+per unit. *floor* is the bare matrix products and factorisations of the same
 shapes, forward and backward; *bytes* is what parameters, gradients and moments take to be copied
 once as often as AdamW must read and write them.
 """
@@ -20,10 +21,12 @@ from measure import Work, paired, verdict
 from torch import Tensor
 
 import vneuron as vn
+from vneuron.forecasting.data.window_index import Listed
 from vneuron.forecasting.data.windows import FlatSeries, Windows
 from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 from vneuron.forecasting.laws.trajectory import AbstractTrajectory
 from vneuron.forecasting.networks.network import TrajectoryNetwork
+from vneuron.forecasting.networks.path_noise import NoiseKind
 from vneuron.forecasting.task import TrajectoryObjective, TrajectoryTask
 from vneuron.training.config import TrainingConfig
 from vneuron.training.launch import build_fabric
@@ -33,8 +36,8 @@ from vneuron.training.stepper import Stepper, build_optimizer
 INPUT, HORIZON, HIDDEN, WINDOWS = 336, 96, 256, 8192
 
 BARS = {
-    256: {"marginal": 1.3, "joint": 3.2, "static": 1.5},
-    1024: {"marginal": 1.3, "joint": 4.0, "static": 1.5},
+    256: {"marginal": 1.3, "joint": 3.2, "steered": 3.2, "static": 1.5},
+    1024: {"marginal": 1.3, "joint": 4.0, "steered": 4.0, "static": 1.5},
 }
 
 
@@ -54,7 +57,7 @@ def windows(count: int, input_size: int = INPUT, horizon: int = HORIZON) -> Wind
     rows = count + input_size + horizon - 1
     flat = FlatSeries(torch.randn(rows).cumsum(0) / 30, None, np.array([0, rows]), ("a",))
     starts = torch.arange(count)
-    return Windows(flat, starts, torch.zeros_like(starts), input_size, horizon)
+    return Windows(flat, Listed(starts, torch.zeros_like(starts)), input_size, horizon)
 
 
 def stepper_of(
@@ -81,7 +84,8 @@ def stepper_of(
             beta=0.1,
         )
         vn.attach_preset(layer, "adaptive", steps=HORIZON)
-    network = TrajectoryNetwork(INPUT, HORIZON, units=layer, hidden=HIDDEN)
+    noise: NoiseKind = "steered" if kind == "steered" else "white"
+    network = TrajectoryNetwork(INPUT, HORIZON, units=layer, hidden=HIDDEN, noise=noise)
     data = windows(WINDOWS)
     task = TrajectoryTask(network, data, data)
     if kind == "marginal":
@@ -117,7 +121,7 @@ def floor_of(kind: str, batch: int, units: int) -> Work:
         torch.randn(HORIZON, HIDDEN),
     )
     to_units, loading = torch.randn(units, HIDDEN), torch.randn(HORIZON, units)
-    scale = torch.rand(batch if kind == "joint" else 1, units) + 0.1
+    scale = torch.rand(batch if kind in ("joint", "steered") else 1, units) + 0.1
     gram = loading.T @ loading
     matrix = torch.eye(units) + scale[:, :, None] * gram * scale[:, None, :]
 
@@ -134,12 +138,23 @@ def floor_of(kind: str, batch: int, units: int) -> Work:
         factor, _ = torch.linalg.cholesky_ex(matrix)
         _ = torch.cholesky_inverse(factor)
 
+    rows, columns = torch.tril_indices(units, units)
+    alpha, own = torch.rand(batch, HORIZON), loading[:, rows] * loading[:, columns]
+    triangles, steer = torch.randn(batch, len(rows)), torch.randn(HORIZON, units)
+
+    def own_noise() -> None:
+        _ = z @ steer.T, y.T @ z, y @ steer
+        for _ in range(2):  # of a step with itself and with the next one
+            _ = alpha @ own, alpha.T @ triangles, triangles @ own.T
+
     def work() -> None:
         shared()
-        if kind in ("marginal", "joint"):
+        if kind in ("marginal", "joint", "steered"):
             _ = h @ to_units.T, z.T @ h
-        if kind in ("joint", "static"):
+        if kind in ("joint", "steered", "static"):
             dependence()
+        if kind == "steered":
+            own_noise()
 
     return work
 
@@ -164,7 +179,7 @@ def main() -> None:
     parser.add_argument("--variants", action="store_true", help="bf16 and torch.compile as well")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    kinds = ("twin", "marginal", "joint", "static")
+    kinds = ("twin", "marginal", "joint", "steered", "static")
     for batch in options.batch:
         works: dict[str, Work] = {kind: step_of(kind, batch, options.units) for kind in kinds}
         if options.variants:

@@ -9,7 +9,7 @@ import torch
 
 from vneuron.forecasting import EVEForecaster, context_choice
 from vneuron.forecasting.config import ForecasterConfig
-from vneuron.forecasting.context_choice import Reader, choose_reader, input_sizes, reader_scores
+from vneuron.forecasting.context_choice import Reader, choose_reader, encoder_scores, input_sizes
 from vneuron.forecasting.data.errors import DataError
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.tables import read_table
@@ -33,16 +33,16 @@ def logistic_map(rows, seed=0):
     return y
 
 
-def test_what_a_line_cannot_foretell_gets_the_mlp():
-    assert prepare(panel_of(logistic_map(3000)), CONFIG).config.encoder == "mlp"
+def test_what_a_line_cannot_foretell_gets_a_deeper_one():
+    assert prepare(panel_of(logistic_map(3000)), CONFIG).config.encoder != "linear"
 
 
 @pytest.mark.parametrize(
     ("linear", "mlp", "expected"),
-    [(1.0, 0.9, "mlp"), (0.9, 1.0, "linear"), (float("nan"), 3.0, "mlp"), (1.0, 1.0, "linear")],
+    [(1.0, 0.9, "mlp"), (0.9, 1.0, "linear"), (float("nan"), 1.8, "mlp"), (1.0, 1.0, "linear")],
 )
 def test_the_lower_score_wins_and_a_failed_trial_never(linear, mlp, expected, monkeypatch):
-    scores = {"linear": linear, "mlp": mlp}
+    scores = {"linear": linear, "mlp": mlp, "multiscale": 2.0}
     monkeypatch.setattr(context_choice, "trial", lambda reader, *_: scores[reader.encoder])
     assert prepare(panel_of(logistic_map(200)), CONFIG).config.encoder == expected
 
@@ -54,7 +54,7 @@ def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(mon
     def trial(reader, data, config):
         size = data.train.input_size
         tried.append((size, reader, len(data.validation)))
-        better = {"linear": 0.5, "window": 0.2}
+        better = {"linear": 0.5, "multiscale": 0.6, "window": 0.2}
         return abs(size - 8) + sum(better.get(part, 0.0) for part in reader)
 
     monkeypatch.setattr(context_choice, "trial", trial)
@@ -66,7 +66,7 @@ def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(mon
     decided = material.config
     assert (decided.input_size, decided.encoder, decided.features) == (7, "mlp", "place")
     # what else the features tell is tried at the size and with the encoder that were found
-    assert [one for one in tried if one[1].features != "window"] == [(7, Reader("mlp", "place"), 7)]
+    assert tried[-2:] == [(7, Reader("mlp", "window"), 7), (7, Reader("mlp", "place"), 7)]
     assert material.train.input_size == 7
 
 
@@ -105,10 +105,10 @@ def test_real_data_that_wander_stay_linear_and_electricity_does_not(shared_data)
 def test_a_choice_is_the_same_again_and_leaves_the_random_state_alone():
     material = prepare(panel_of(logistic_map(600)), ForecasterConfig(4, 12, encoder="linear"))
     before = torch.random.get_rng_state()
-    first = reader_scores(material.trial_data, CONFIG)
+    first = encoder_scores(material.trial_data, CONFIG)
     assert torch.equal(before, torch.random.get_rng_state())
     torch.rand(3)
-    assert reader_scores(material.trial_data, CONFIG) == first
+    assert encoder_scores(material.trial_data, CONFIG) == first
     assert choose_reader(material.trial_data, CONFIG) == choose_reader(material.trial_data, CONFIG)
 
 
@@ -145,5 +145,9 @@ def test_the_reference_network_has_an_encoder_of_its_own(frame, tiny, monkeypatc
 
 
 def test_an_unknown_encoder_is_refused():
-    with pytest.raises(ValueError, match="encoder is 'patch', expected one of"):
-        EVEForecaster(6, 24, encoder="patch")
+    with pytest.raises(ValueError, match="encoder is 'conv', expected one of"):
+        EVEForecaster(6, 24, encoder="conv")
+    with pytest.raises(ValueError, match="features is 'all', expected one of"):
+        EVEForecaster(6, 24, features="all")
+    with pytest.raises(ValueError, match="noise is 'pink', expected one of"):
+        EVEForecaster(6, 24, noise="pink")

@@ -10,7 +10,7 @@ from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import CONTENDERS, build_network
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.material import prepare
-from vneuron.forecasting.task import GAINS, LOADING_RATE, TrajectoryTask
+from vneuron.forecasting.task import GAINS, LOADING_RATE, MARGINS_SPAN, TrajectoryTask
 
 CONFIG = ForecasterConfig(horizon=4, input_size=8, units=3, hidden=8, missing="mask")
 
@@ -108,11 +108,17 @@ def test_every_parameter_is_in_one_group(frame, contender):
     task, network = task_of(material_of(frame), contender)
     groups = task.parameter_groups()
     found = [id(p) for group in groups for p in group["params"]]
-    assert sorted(found) == sorted(id(p) for p in network.parameters())
+    assert sorted(found) == sorted(id(p) for p in network.parameters() if p.requires_grad)
     if network.loading is not None:
         own = next(g for g in groups if any(p is network.loading for p in g["params"]))
         assert (own["lr_scale"], own["weight_decay"]) == (LOADING_RATE, 0.0)
         assert len(own["params"]) == {"EVE": 4, "lowrank": 2}[contender]
+    margins = {id(p) for p in network.margins()}
+    for group in groups:
+        resting = group.get("lr_span", 1.0) == MARGINS_SPAN
+        for parameter in group["params"]:
+            # margins settle first, but where there is nothing else to learn
+            assert resting == (id(parameter) in margins and network.loading is not None)
     for group in groups:
         for parameter in group["params"]:
             if parameter.dim() <= 1:

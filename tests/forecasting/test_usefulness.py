@@ -34,15 +34,15 @@ def windows(n=32, observed=None):
     return WindowBatch(x, y, series, known, observed)
 
 
-def mean_joint_nll(network, batch, changed=None, keep_margins=False):
+def mean_joint_nll(network, batch, changed=None, silent=None):
     """Through the network itself, its units' posteriors replaced before they are read."""
     reading = network.read(batch.context)
     before = network.distribution(reading)
     if changed is not None:
         reading = reading._replace(latent=changed(reading.latent))
     path = network.distribution(reading)
-    if keep_margins:
-        path = dataclasses.replace(path, loc=before.loc)
+    if silent is not None:  # its column gone, what it steers held
+        path = dataclasses.replace(path, loc=before.loc, unit_scale=silent(path.unit_scale))
     return path.joint_nll(batch.target).mean()
 
 
@@ -56,17 +56,17 @@ def test_use_and_dynamic_use_by_brute_force(k, likelihood, gain, noise):
         present = mean_joint_nll(network, batch)
         for unit in range(3):
 
-            def silenced(latent, unit=unit):
-                loc, scale = latent.loc.clone(), latent.scale.clone()
-                loc[:, unit], scale[:, unit] = loc[:, unit].mean(0), 0.0
-                return latent._replace(loc=loc, scale=scale)
+            def silent(scale, unit=unit):
+                scale = scale.clone()
+                scale[:, unit * k : (unit + 1) * k] = 0.0
+                return scale
 
             def frozen(latent, unit=unit):
                 loc, scale = latent.loc.clone(), latent.scale.clone()
                 loc[:, unit], scale[:, unit] = loc[:, unit].mean(0), scale[:, unit].mean(0)
                 return latent._replace(loc=loc, scale=scale)
 
-            use = mean_joint_nll(network, batch, silenced, keep_margins=True) - present
+            use = mean_joint_nll(network, batch, frozen, silent) - present
             dynamic = mean_joint_nll(network, batch, frozen) - present
             torch.testing.assert_close(found.use[unit], use, rtol=1e-8, atol=1e-9)
             torch.testing.assert_close(found.dynamic_use[unit], dynamic, rtol=1e-8, atol=1e-9)
@@ -78,7 +78,7 @@ def test_a_unit_that_nothing_reads_is_worth_nothing():
         network.loading[:, 1] = 0.0
         network.mean_reader[:, 1] = 0.0
         network.noise.weight_reader[:, 1] = 0.0
-        network.noise.persistence_reader[:, 1] = 0.0
+        network.noise.persistence_reader[1] = 0.0
     found = measure_usefulness(network, batch)
     for value in found:
         assert abs(float(value[1])) < 1e-12

@@ -74,6 +74,31 @@ def test_steps_are_those_of_a_loop_written_by_hand(clip):
         )
 
 
+def test_a_group_rests_after_its_share_of_the_run(monkeypatch):
+    monkeypatch.setattr("vneuron.training.stepper.LEAST_STEPS", 3)
+
+    def trained(span, epochs):
+        task = SmallTask(draws=False)
+        groups = [{**g, "params": list(g["params"])} for g in task.parameter_groups()]
+        groups[1]["lr_span"] = span
+        task.parameter_groups = lambda: groups
+        seen = []
+        task.at = {
+            n + 1: lambda own: seen.append(own.module.net.model[1].weight.detach().clone())
+            for n in range(4 * epochs)
+        }
+        trainer(epochs=epochs, learning_rate=0.01).fit(task)
+        return seen
+
+    half, whole = trained(0.5, 2), trained(1.0, 2)
+    monkeypatch.setattr("vneuron.training.stepper.LEAST_STEPS", 1000)
+    short = trained(0.5, 2)
+    assert all(torch.equal(a, b) for a, b in zip(short, whole, strict=True))
+    assert all(torch.equal(half[4], later) for later in half[4:])
+    assert not torch.equal(half[3], half[4])
+    assert not torch.equal(whole[6], whole[7])
+
+
 def test_it_learns():
     task = SmallTask(256, draws=False)
     before = task.module(task.x, task.y)[0].mean().item()

@@ -153,7 +153,8 @@ def run(
         str,
         typer.Option(
             rich_help_panel=options.MODEL,
-            help="What reads the window: linear, mlp, or auto (by a trial on validation rows).",
+            help="What reads the window: linear, mlp, multiscale, patch, or auto (by trials on "
+            "validation rows).",
         ),
     ] = "auto",
     features: Annotated[

@@ -97,7 +97,7 @@ def build_network(
             mask_inputs=mask_inputs,
             prior_lag=prior_lag,
             macro=macro,
-            encoder="mlp" if config.encoder == "mlp" else "linear",
+            encoder="linear" if config.encoder == "auto" else config.encoder,
             features="window" if config.features == "auto" else config.features,
             surroundings=surroundings,
             noise=config.noise,

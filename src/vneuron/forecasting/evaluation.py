@@ -64,6 +64,29 @@ def evaluate(
     return Evaluation(totals.scores(), totals.scaled.calibration(), len(windows))
 
 
+@torch.no_grad()
+def mean_crps(forecast: Forecast, windows: Windows) -> float:
+    """CRPS of single steps, mean over all observed ones, in the windows' unit.
+
+    Args:
+        forecast: a model of distributions.
+        windows: what to forecast.
+    """
+    total, count = 0.0, 0
+    for batch in windows.batches(CHUNK):
+        path = forecast(batch)
+        if isinstance(path, Tensor):
+            raise TypeError("found bare paths, expected distributions")
+        target = batch.target.double().cpu()
+        if batch.target_observed is not None:
+            target = target.masked_fill(~batch.target_observed.cpu(), torch.nan)
+        crps = path.steps().crps(target.numpy())
+        seen = ~np.isnan(crps)
+        total += float(crps[seen].sum())
+        count += int(seen.sum())
+    return total / max(count, 1)
+
+
 class _Totals:
     """Running means in both units.
 

@@ -119,7 +119,7 @@ class AbstractForecastTask(AbstractTask):
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Any, ...]:
         """Context and target, their masks where something is missing, and places."""
-        if self._train.starts.device != device:  # once: the series are large, a batch is not
+        if self._train.device != device:  # once: the series are large, a batch is not
             self._train = self._train.to(device)
         batch = self._train.gather(indices.to(device))
         masks = batch.context_observed, batch.target_observed
@@ -147,7 +147,7 @@ class AbstractForecastTask(AbstractTask):
             return
         remember_latent_share(self._network, windows, self._use_windows)
         some = evenly_spaced(len(windows), self._use_windows)
-        batch = windows.gather(some.to(windows.starts.device))
+        batch = windows.gather(some.to(windows.device))
         shared = measure_macro_use(self._network, batch)
         if shared is not None and self._network.macro is not None:
             # Not counted as a measurement: budgets by use go by what the forecast gains.

@@ -86,7 +86,9 @@ class EVEForecaster(AbstractForecaster):
             ties steps together is paid for in spikes. The path takes their first two moments.
         location: what a window is centred on: "mean", "last", "auto" by training data, or "none".
         encoder: what reads the window for mean path and spread: "linear", "mlp" (adds what is
-            not linear), or "auto", the one whose trial does better on validation windows.
+            not linear), "multiscale" (as "mlp", but of means over ever more rows further back),
+            "patch" (of short stretches), or "auto", the one of the first three whose trial does
+            best on validation windows.
         features: what it is told of a window: "window" its shape, "series" also which series it
             is of, "place" its calendar, level and scale, "full" all of these, or "auto", by
             trials. A series that the fit did not see is forecast as an unknown one.
@@ -192,7 +194,8 @@ class EVEForecaster(AbstractForecaster):
         """Train on all series of a frame.
 
         Args:
-            df: long frame, pandas or polars: unique_id, ds, y.
+            df: long frame, pandas or polars: unique_id, ds, y; or the path of a CSV or Parquet
+                file. A long Parquet file of many rows is read in pieces, into temporary files.
             val_size: rows of each series, after the training rows, by which the best epoch is
                 chosen (a float is a share); None is 10%.
             test_size: rows after those that the fit must not see; forecasts still start from the

@@ -62,7 +62,7 @@ def measure_latent_share(
         ValueError: no window has its whole target.
     """
     windows = windows.to(next(network.parameters()).device)
-    chosen = evenly_spaced(len(windows), most).to(windows.starts.device)
+    chosen = evenly_spaced(len(windows), most).to(windows.device)
     batch = windows.gather(chosen).complete()
     count = len(batch.target)
     if not count:

@@ -11,13 +11,21 @@ import numpy as np
 import torch
 
 from .config import ForecasterConfig
-from .context_choice import Reader, TrialData, best_of, choose_reader, input_sizes, reader_scores
+from .context_choice import (
+    EARLY,
+    Reader,
+    TrialData,
+    best_of,
+    choose_reader,
+    encoder_scores,
+    input_sizes,
+)
 from .data.calendar import periods_of
 from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
 from .data.place import Period, Surroundings
-from .data.rows import Ints
+from .data.rows import Ints, portions
 from .data.scaling import Scaling
 from .data.split import RowRange, Size, Split
 from .data.windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
@@ -63,7 +71,10 @@ class Material:
     def trial_data(self) -> TrialData:
         """What short trials need of it."""
         surroundings = Surroundings(len(self.panel), self.periods)
-        return TrialData(self.train, self.validation, self.location, self.mask_inputs, surroundings)
+        early = _early_windows(self.flat, self.split, self.config)
+        return TrialData(
+            self.train, early, self.validation, self.location, self.mask_inputs, surroundings
+        )
 
     @property
     def mask_inputs(self) -> bool:
@@ -73,7 +84,7 @@ class Material:
     @cached_property
     def familiarity(self) -> Familiarity | None:
         """What training windows look like; None where they are too short to describe."""
-        some = evenly_spaced(len(self.train), MOST_WINDOWS).to(self.train.starts.device)
+        some = evenly_spaced(len(self.train), MOST_WINDOWS).to(self.train.device)
         return Familiarity.fit(self.train.gather(some).context.double().cpu().numpy())
 
 
@@ -134,9 +145,20 @@ def prepare(
     if config.network == "trajectory":
         surroundings = Surroundings(len(panel), periods)
         missing = flat.observed is not None
-        data = TrialData(train, validation, location, missing, surroundings)
+        early = _early_windows(flat, split, config)
+        data = TrialData(train, early, validation, location, missing, surroundings)
         config = choose_reader(data, config)
     return Material(panel, split, scaling, flat, train, validation, location, config, periods)
+
+
+def _early_windows(flat: FlatSeries, split: Split, config: ForecasterConfig) -> Windows:
+    """Windows of the first part of the training rows; of all where that holds none."""
+    first, stop = split.train
+    part = first + np.ceil(EARLY * (stop - first)).astype(np.int64)
+    early = windows_between(flat, RowRange(first, part), config.lookback, config.horizon)
+    if len(early):
+        return early
+    return windows_between(flat, split.train, config.lookback, config.horizon)
 
 
 def _with_input_size(
@@ -163,7 +185,7 @@ def _with_input_size(
         except DataError as error:
             refused = refused or error
             continue
-        scores = reader_scores(material.trial_data, replace(config, input_size=size))
+        scores = encoder_scores(material.trial_data, replace(config, input_size=size))
         found |= {(size, reader): score for reader, score in scores.items()}
     if not found and refused is not None:
         raise refused
@@ -176,7 +198,7 @@ def _with_input_size(
 def _location(train: Windows) -> Location:
     """Mean or last value, by what foretells the training targets better."""
     some = evenly_spaced(len(train), LOCATION_WINDOWS)
-    batch = train.gather(some.to(train.starts.device))
+    batch = train.gather(some.to(train.device))
     target = batch.target
     if batch.target_observed is not None:
         target = target.masked_fill(~batch.target_observed, torch.nan)
@@ -198,8 +220,13 @@ def rows_in_span(panel: Panel, first: Ints, last: Ints) -> RowRange:
         last: latest stamp.
     """
     times = panel.times.view(np.int64)
-    before = np.concatenate([[0], np.cumsum(times < first[panel.series])])
-    within = np.concatenate([[0], np.cumsum(times <= last[panel.series])])
-    low, high = panel.offsets[:-1], panel.offsets[1:]
-    start = before[high] - before[low]
-    return RowRange(start, np.maximum(within[high] - within[low], start))
+    start, stop = np.zeros(len(panel), dtype=np.int64), np.zeros(len(panel), dtype=np.int64)
+    for begin, end in portions(panel.offsets):
+        offsets = panel.offsets[begin : end + 1]
+        part, low, high = slice(begin, end), offsets[:-1] - offsets[0], offsets[1:] - offsets[0]
+        stamps = times[offsets[0] : offsets[-1]]
+        owner = np.repeat(np.arange(begin, end), np.diff(offsets))
+        before = np.concatenate([[0], np.cumsum(stamps < first[owner])])
+        within = np.concatenate([[0], np.cumsum(stamps <= last[owner])])
+        start[part], stop[part] = before[high] - before[low], within[high] - within[low]
+    return RowRange(start, np.maximum(stop, start))

@@ -1,23 +1,34 @@
-"""A user's frame as a panel, by the policies of a forecaster and the frequency of its fit."""
+"""A user's frame or file as a panel, by the policies of a forecaster, at its fit's frequency."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from .config import ForecasterConfig
 from .data.errors import DataError
 from .data.frame import Panel
+from .data.tables import read_table
 
 
 def read_frame(df: object, config: ForecasterConfig, freq: str | int | None = None) -> Panel:
-    """A long frame, pandas or polars, by the forecaster's policies.
+    """A long frame, pandas or polars, or a file, by the forecaster's policies.
 
     Args:
-        df: unique_id, ds, y.
+        df: unique_id, ds, y; or the path of a file, long or wide, CSV or Parquet.
         config: how missing values, duplicates and further columns are treated.
         freq: in place of the forecaster's; None keeps that, or guesses.
 
     Raises:
         DataError: the frame cannot be used.
     """
+    if isinstance(df, str | Path):
+        return read_table(
+            df,
+            freq=freq or config.freq,
+            missing=config.missing,
+            duplicates=config.duplicates,
+            exogenous=config.exogenous,
+        ).panel
     return Panel.from_frame(
         df,
         freq=freq or config.freq,
@@ -31,7 +42,7 @@ def read_like_fit(df: object, config: ForecasterConfig, known: str | int) -> Pan
     """A frame to forecast on, or to score, with a model that is fitted.
 
     Args:
-        df: a long frame, or a panel, which is taken as it is.
+        df: a long frame, a file, or a panel, which is taken as it is.
         config: of the forecaster.
         known: frequency of the fit.
 

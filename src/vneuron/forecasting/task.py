@@ -26,6 +26,14 @@ what looks like a gain of units over a static head is the speed of learning: val
 per step of units and static head, Exchange −1.636 and −1.582 at 3, −1.663 and −1.664 at 30;
 ETTh1 .104 and .123 at 3, .100 and .116 at 30 (there units earn their cost)."""
 
+MARGINS_SPAN = 0.5
+"""Share of the run over which the margins' learning rate falls to zero, where dependence is learned
+beside them. They have learned what carries over long before W has, and go on to learn windows by
+heart: at the end of eight epochs of ETTh1, validation NLL is 1.002 with the whole run and .979 with
+half of it, 80% intervals hold .71 and .73, and those of the window's mean .61 and .66; joint NLL is
+level. In a short run it would cost (ILI, 400 steps: NLL .291 against .269), so that margins never
+rest before step 800."""
+
 GAINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -104,7 +112,7 @@ class TrajectoryTask(AbstractForecastTask):
 def network_groups(
     network: TrajectoryNetwork, weight_decay: float, loading_rate: float
 ) -> list[dict[str, Any]]:
-    """Groups for AdamW: what ties the steps by itself, at its own rate and without decay.
+    """Groups for AdamW: margins, which settle first, units, and what ties the steps by itself.
 
     Args:
         network: all of it is trained that requires a gradient.
@@ -112,10 +120,15 @@ def network_groups(
         loading_rate: learning rate of W and of the own noise over that of the rest.
     """
     fast = network.dependence()
-    known = {id(parameter) for parameter in fast}
+    margins = network.margins()
+    known = {id(parameter) for parameter in (*fast, *margins)}
     others = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
-    groups = decayed_groups(others, weight_decay)
+    groups = decayed_groups([p for p in margins if p.requires_grad], weight_decay)
+    if others:
+        groups += decayed_groups(others, weight_decay)
     if fast:
+        for group in groups[:2]:
+            group["lr_span"] = MARGINS_SPAN
         groups.append({"params": fast, "weight_decay": 0.0, "lr_scale": loading_rate})
     return groups
 

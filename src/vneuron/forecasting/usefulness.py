@@ -81,7 +81,7 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
 
 def usefulness_of(held_out: HeldOut) -> Usefulness:
     """Every unit changed in turn; see `measure_usefulness`."""
-    present = held_out.present(held_out.residual, held_out.loc, held_out.scale)
+    present = held_out.present(held_out.residual, held_out.scale, held_out.scale)
     every = range(held_out.units)
     return Usefulness(
         use=torch.stack([held_out.silenced(unit) for unit in every]) - present,
@@ -126,7 +126,7 @@ class HeldOut:
             latent: its posteriors.
             reader: R, [H, M].
             spread: what a change of the path is divided by to be one of r, [batch, H].
-            own_noise: from the units' means to the steps' own noise.
+            own_noise: from the units' scales to the steps' own noise.
         """
         if path.loading is None:
             raise ValueError("the path has no loading, expected one: units tie steps through it")
@@ -134,9 +134,15 @@ class HeldOut:
         loading = path.loading.detach()
         return cls(path, loading, residual, units.units, loc, scale, reader, spread, own_noise)
 
-    def present(self, residual: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-        """Mean NLL, up to the margins' scales, which are the same whatever unit is changed."""
-        found = whiten(residual, self.loading, scale, own=self.own_noise(loc))
+    def present(self, residual: Tensor, scale: Tensor, steering: Tensor) -> Tensor:
+        """Mean NLL, up to the margins' scales, which are the same whatever unit is changed.
+
+        Args:
+            residual: r, [batch, H].
+            scale: s of the columns of W, [batch, M].
+            steering: s by which the own noise goes, [batch, M].
+        """
+        found = whiten(residual, self.loading, scale, own=self.own_noise(steering))
         steps = residual.new_full((), residual.shape[1])
         return joint_nll(found.quadratic, 0.5 * found.logdet, steps, self.path.df).mean()
 
@@ -145,25 +151,24 @@ class HeldOut:
         return slice(unit * k, (unit + 1) * k)
 
     def _still(self, unit: int) -> Tensor:
-        """µ with the unit's at its mean over these windows."""
-        loc, own = self.loc.clone(), self._of(unit)
-        loc[:, own] = loc[:, own].mean(0)
-        return loc
+        """S with the unit's at its mean over these windows."""
+        scale, own = self.scale.clone(), self._of(unit)
+        scale[:, own] = scale[:, own].mean(0)
+        return scale
 
     def silenced(self, unit: int) -> Tensor:
         """The same without the unit's column; what else it steers is held at its mean."""
-        scale = self.scale.clone()
+        steering = self._still(unit)
+        scale = steering.clone()
         scale[:, self._of(unit)] = 0.0
-        return self.present(self.residual, self._still(unit), scale)
+        return self.present(self.residual, scale, steering)
 
     def frozen(self, unit: int) -> Tensor:
         """The same with the unit at its mean over these windows."""
-        own, loc = self._of(unit), self._still(unit)
-        moved = self.loc[:, own] - loc[:, own]
+        own, scale = self._of(unit), self._still(unit)
+        moved = self.loc[:, own] - self.loc[:, own].mean(0)
         residual = self.residual + moved @ self.reader[:, own].T / self.spread
-        scale = self.scale.clone()
-        scale[:, own] = scale[:, own].mean(0)
-        return self.present(residual, loc, scale)
+        return self.present(residual, scale, scale)
 
     def outcome_information(self) -> Tensor:
         r"""Model-implied information between each unit and the outcome, given the window and g.
@@ -177,7 +182,7 @@ class HeldOut:
             Nats, mean over windows, [units].
         """
         k = self.loc.shape[1] // self.units
-        inverse = posterior(self.loading, self.scale, self.own_noise(self.loc))
+        inverse = posterior(self.loading, self.scale, self.own_noise(self.scale))
         blocks = inverse.reshape(-1, self.units, k, self.units, k)
         own = torch.diagonal(blocks, dim1=1, dim2=3).permute(0, 3, 1, 2)
         return -0.5 * torch.logdet(own).mean(0)
@@ -192,14 +197,14 @@ class HeldOut:
         unit j followed the window a little more than it does. One backward pass for all units.
         """
         k = self.loc.shape[1] // self.units
-        log_scale, middle = self.scale.log(), self.loc.mean(0)
-        centre, moved = log_scale.mean(0), self.loc - middle
+        log_scale, moved = self.scale.log(), self.loc - self.loc.mean(0)
+        centre = log_scale.mean(0)
         with torch.enable_grad():
             amplitude = torch.ones(self.units, device=centre.device, requires_grad=True)
             each = amplitude.to(centre.dtype).repeat_interleave(k)
             scale = (centre + each * (log_scale - centre)).exp()
             residual = self.residual - ((each - 1.0) * moved) @ self.reader.T / self.spread
-            nll = self.present(residual, middle + each * moved, scale)
+            nll = self.present(residual, scale, scale)
             variance = (each * moved).square().mean(0)
             zero = torch.zeros_like(variance)
             rate = information_rate(zero, variance, scale.square().mean(0), scale.log().mean(0))

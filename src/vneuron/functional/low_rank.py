@@ -129,8 +129,7 @@ def whiten(
         quadratic, logdet = solve(e, loading, scale, alpha, beta)
         return Whitened(quadratic, logdet - log_n.sum(-1))
     if own is None:
-        alpha, beta = e.new_ones(1, e.shape[1]), e.new_zeros(1, e.shape[1] - 1)
-        quadratic, logdet = solve(e, loading, scale, alpha, beta)
+        quadratic, logdet = solve(e, loading, scale)
         return Whitened(quadratic, logdet - n.log().sum(-1))
     inverse = precision(own, e.shape[1])
     # one row for all windows, or a row for each

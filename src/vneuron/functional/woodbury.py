@@ -34,7 +34,11 @@ class Whitened(NamedTuple):
 
 
 def solve(
-    residual: Tensor, loading: Tensor, scale: Tensor, alpha: Tensor, beta: Tensor
+    residual: Tensor,
+    loading: Tensor,
+    scale: Tensor,
+    alpha: Tensor | None = None,
+    beta: Tensor | None = None,
 ) -> Whitened:
     """Quadratic form, and ln det M, with their gradients in closed form.
 
@@ -42,15 +46,16 @@ def solve(
         residual: e, ``[batch, steps]``.
         loading: W, ``[steps, units]``.
         scale: s (a standard deviation), ``[batch, units]``.
-        alpha: the diagonal of Ω, ``[batch, steps]`` or ``[1, steps]``.
-        beta: beside it, ``[batch, steps - 1]`` or ``[1, steps - 1]``.
+        alpha: the diagonal of Ω, ``[batch, steps]``, or ``[1, steps]`` where all windows share
+            one, which is much cheaper; None where Ω = I.
+        beta: beside it, ``[batch, steps - 1]`` or ``[1, steps - 1]``; None with alpha.
 
     Returns:
         The quadratic form and ``ln det M`` (without ``ln det N``), each ``[batch]``.
 
     Example:
         >>> e, w, s = torch.ones(1, 2), torch.ones(2, 1), torch.ones(1, 1)
-        >>> found = solve(e, w, s, torch.ones(1, 2), torch.zeros(1, 1))
+        >>> found = solve(e, w, s)
         >>> round(found.quadratic.item(), 4), round(found.logdet.item(), 4)
         (0.6667, 1.0986)
     """
@@ -65,7 +70,7 @@ def gram(loading: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
         >>> gram(torch.ones(2, 1), torch.ones(1, 2), -0.5 * torch.ones(1, 1))
         tensor([[1.]])
     """
-    return _Products.of(loading).gram(alpha, beta)
+    return _precisions(loading, alpha, beta).gram()
 
 
 class _Solve(torch.autograd.Function):
@@ -83,15 +88,14 @@ class _Solve(torch.autograd.Function):
         e: Tensor,
         loading: Tensor,
         scale: Tensor,
-        alpha: Tensor,
-        beta: Tensor,
+        alpha: Tensor | None,
+        beta: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        outer = _Products.of(loading)
-        gram = outer.gram(alpha, beta)
-        b = tridiagonal_times(alpha, beta, e) @ loading
-        found = factor(gram, scale, b, gradients=any(ctx.needs_input_grad))  # type: ignore[attr-defined]
+        omega = _precisions(loading, alpha, beta)
+        b = omega.times(e) @ loading
+        found = factor(omega.gram(), scale, b, gradients=any(ctx.needs_input_grad))  # type: ignore[attr-defined]
         t = torch.addmm(e, scale * found.v, loading.T, alpha=-1.0)
-        x = tridiagonal_times(alpha, beta, t)
+        x = omega.times(t)
         kept = (t, x, found.v, loading, scale, alpha, beta, found.own, *found.pulled)
         ctx.save_for_backward(*kept)  # type: ignore[arg-type]
         return (e * x).sum(-1), found.logdet
@@ -102,85 +106,135 @@ class _Solve(torch.autograd.Function):
         ctx: FunctionCtx, grad_q: Tensor, grad_l: Tensor
     ) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None, Tensor | None]:
         t, x, v, loading, scale, alpha, beta, own, *pulled = ctx.saved_tensors  # type: ignore[attr-defined]
-        of_e, _, _, of_alpha, of_beta = ctx.needs_input_grad  # type: ignore[attr-defined]
-        outer = _Products.of(loading)
+        of_e, _, _, of_omega, _ = ctx.needs_input_grad  # type: ignore[attr-defined]
         weight = grad_l
         grad_q, grad_l = grad_q[:, None], grad_l[:, None]
         pushed = grad_q * x
         grad_scale = 2.0 * (grad_l * own - v * (pushed @ loading))
-        grad_loading = -2.0 * (pushed.T @ (scale * v))
-        grad_alpha = grad_q * t.square() if of_alpha else None
-        grad_beta = 2.0 * grad_q * t[:, :-1] * t[:, 1:] if of_beta else None
-        if len(alpha) == 1:
-            total = _weighted(weight, pulled)[None]
-            grad_loading += outer.pull(total, alpha, beta)
-            if grad_alpha is not None and grad_beta is not None:
-                by_alpha, by_beta = outer.by_precision(total)
-                grad_alpha = grad_alpha.sum(0, keepdim=True) + by_alpha
-                grad_beta = grad_beta.sum(0, keepdim=True) + by_beta
-        else:
-            first = 0
-            for part in pulled:
-                here = slice(first, first + len(part))
-                first += len(part)
-                k = part * grad_l[here]
-                grad_loading += outer.pull(k, alpha[here], beta[here])
-                if grad_alpha is not None and grad_beta is not None:
-                    by_alpha, by_beta = outer.by_precision(k)
-                    grad_alpha[here] += by_alpha
-                    grad_beta[here] += by_beta
-        return 2.0 * pushed if of_e else None, grad_loading, grad_scale, grad_alpha, grad_beta
+        omega = _precisions(loading, alpha, beta)
+        by_loading, by_alpha, by_beta = omega.pull(weight, pulled, precisions=of_omega)
+        grad_loading = by_loading.addmm_(pushed.T, scale * v, alpha=-2.0)
+        if by_alpha is not None and by_beta is not None:
+            direct = grad_q * t.square(), 2.0 * grad_q * t[:, :-1] * t[:, 1:]
+            by_alpha += direct[0].sum_to_size(by_alpha.shape)
+            by_beta += direct[1].sum_to_size(by_beta.shape)
+        return 2.0 * pushed if of_e else None, grad_loading, grad_scale, by_alpha, by_beta
 
 
-class _Products(NamedTuple):
-    """Products of W's rows, the lower triangles of symmetric N × N matrices as vectors.
+class _SharedPrecision(NamedTuple):
+    """One Ω for all windows, and so one A.
 
     Attributes:
         loading: W, [H, N].
+        alpha: [1, H]; None where Ω = I.
+        beta: [1, H − 1]; None with alpha.
+    """
+
+    loading: Tensor
+    alpha: Tensor | None
+    beta: Tensor | None
+
+    def times(self, rows: Tensor) -> Tensor:
+        """Ω times each row, [batch, H]."""
+        if self.alpha is None or self.beta is None:
+            return rows
+        return tridiagonal_times(self.alpha, self.beta, rows)
+
+    def gram(self) -> Tensor:
+        """A = W'ΩW, [N, N]."""
+        return self.times(self.loading.T) @ self.loading
+
+    def pull(
+        self, weight: Tensor, pulled: list[Tensor], *, precisions: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Slopes of Σ_b g_b ln det M_b by W, α and β: 2 Ω W K, w'Kw and 2 w'Kw₊, K = Σ_b g_b K_b.
+
+        Args:
+            weight: g, [batch].
+            pulled: K_b, chunk by chunk, [chunk, N · N].
+            precisions: whether those by α and β are wanted.
+        """
+        units = self.loading.shape[1]
+        parts = zip(torch.split(weight, len(pulled[0])), pulled, strict=True)
+        k = torch.as_tensor(sum(g @ part for g, part in parts)).view(units, units)
+        by_loading = (2.0 * k) @ self.times(self.loading.T)
+        if not precisions:
+            return by_loading.T.contiguous(), None, None
+        drawn = self.loading @ k
+        by_alpha = (drawn * self.loading).sum(-1)
+        by_beta = 2.0 * (drawn[:-1] * self.loading[1:]).sum(-1)
+        return by_loading.T.contiguous(), by_alpha[None], by_beta[None]
+
+
+class _OwnPrecision(NamedTuple):
+    """An Ω for each window: A from products of W's rows, as lower triangles of T entries.
+
+    Attributes:
+        loading: W, [H, N].
+        alpha: [batch, H].
+        beta: [batch, H − 1].
         own: w_h w_h', [H, T].
         beside: w_h w_{h+1}' + w_{h+1} w_h', [H − 1, T].
     """
 
     loading: Tensor
+    alpha: Tensor
+    beta: Tensor
     own: Tensor
     beside: Tensor
 
-    @classmethod
-    def of(cls, loading: Tensor) -> _Products:
-        rows, columns, _, _ = _triangle(loading.shape[1], loading.device)
-        left, right = loading[:, rows], loading[:, columns]
-        return cls(loading, left * right, left[:-1] * right[1:] + left[1:] * right[:-1])
+    def times(self, rows: Tensor) -> Tensor:
+        """Ω of each window times its row, [batch, H]."""
+        return tridiagonal_times(self.alpha, self.beta, rows)
 
-    def gram(self, alpha: Tensor, beta: Tensor) -> Tensor:
-        """A = W'ΩW of each window, [batch, N, N], or [N, N] where there is one Ω."""
+    def gram(self) -> Tensor:
+        """A = W'ΩW of each window, [batch, N, N]."""
         units = self.loading.shape[1]
         _, _, whole, _ = _triangle(units, self.loading.device)
-        packed = torch.addmm(alpha @ self.own, beta, self.beside)
-        gram = packed[:, whole].view(-1, units, units)
-        return gram[0] if len(gram) == 1 else gram
+        packed = torch.addmm(self.alpha @ self.own, self.beta, self.beside)
+        return packed.index_select(1, whole).view(-1, units, units)
 
-    def by_precision(self, k: Tensor) -> tuple[Tensor, Tensor]:
-        """⟨K, ∂A⟩ by α and by β, from K [batch, N · N]."""
-        packed = self._packed(k)
-        return packed @ self.own.T, packed @ self.beside.T
-
-    def pull(self, k: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-        """Σ_b 2 Ω_b W K_b, half the gradient's two equal halves together, [H, N]."""
+    def pull(
+        self, weight: Tensor, pulled: list[Tensor], *, precisions: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Slopes of Σ_b g_b ln det M_b by W, α and β, as `_SharedPrecision.pull`."""
         units = self.loading.shape[1]
-        _, _, whole, lower = _triangle(units, k.device)
-        packed = k[:, lower]
-        own = (alpha.T @ packed)[:, whole].view(-1, units, units)
-        found = torch.einsum("hk,hkj->hj", self.loading, own)
+        rows, columns, whole, lower = _triangle(units, self.loading.device)
+        twice = torch.where(rows == columns, 1.0, 2.0).to(self.loading.dtype)
+        to_own, to_beside = self.own.T, self.beside.T
+        if precisions:  # off the diagonal each entry of K counts twice
+            to_own, to_beside = to_own * twice[:, None], to_beside * twice[:, None]
+        by_own, by_beside = torch.zeros_like(self.own), torch.zeros_like(self.beside)
+        by_alpha, by_beta = [], []
+        first = 0
+        for part in pulled:
+            here = slice(first, first + len(part))
+            first += len(part)
+            k = part.index_select(1, lower).mul_(weight[here, None])
+            by_own.addmm_(self.alpha[here].T, k)
+            by_beside.addmm_(self.beta[here].T, k)
+            if precisions:
+                by_alpha.append(k @ to_own)
+                by_beta.append(k @ to_beside)
+        own = by_own.index_select(1, whole).view(-1, units, units)
+        found = torch.bmm(self.loading[:, None], own)[:, 0]
         if len(self.loading) > 1:
-            beside = (beta.T @ packed)[:, whole].view(-1, units, units)
-            found[:-1] += torch.einsum("hk,hkj->hj", self.loading[1:], beside)
-            found[1:] += torch.einsum("hk,hkj->hj", self.loading[:-1], beside)
-        return 2.0 * found
+            beside = by_beside.index_select(1, whole).view(-1, units, units)
+            found[:-1] += torch.bmm(self.loading[1:, None], beside)[:, 0]
+            found[1:] += torch.bmm(self.loading[:-1, None], beside)[:, 0]
+        found.mul_(2.0)
+        return (found, _joined(by_alpha), _joined(by_beta)) if precisions else (found, None, None)
 
-    def _packed(self, k: Tensor) -> Tensor:
-        """Lower triangle of symmetric K, with what is off the diagonal counted twice."""
-        rows, columns, _, lower = _triangle(self.loading.shape[1], k.device)
-        return k[:, lower] * torch.where(rows == columns, 1.0, 2.0).to(k.dtype)
+
+def _precisions(
+    loading: Tensor, alpha: Tensor | None, beta: Tensor | None
+) -> _SharedPrecision | _OwnPrecision:
+    if alpha is None or beta is None or len(alpha) == 1:
+        return _SharedPrecision(loading, alpha, beta)
+    rows, columns, _, _ = _triangle(loading.shape[1], loading.device)
+    left, right = loading.index_select(1, rows), loading.index_select(1, columns)
+    beside = left[:-1] * right[1:] + left[1:] * right[:-1]
+    return _OwnPrecision(loading, alpha, beta, left * right, beside)
 
 
 @cache
@@ -191,12 +245,6 @@ def _triangle(units: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor,
     place[rows, columns] = torch.arange(len(rows), device=device)
     whole = torch.maximum(place, place.T).flatten()
     return rows, columns, whole, rows * units + columns
-
-
-def _weighted(weight: Tensor, pulled: list[Tensor]) -> Tensor:
-    """Σ_b g_b K_b, [N · N]."""
-    parts = zip(torch.split(weight, len(pulled[0])), pulled, strict=True)
-    return torch.as_tensor(sum(g @ part for g, part in parts))
 
 
 class Factored(NamedTuple):

@@ -8,7 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .permutation import Permutation
+
 __all__ = ["ExampleOrder", "mixed_seed"]
+
+
+LISTED_UP_TO = 2**24
+"""Examples up to which a pass is a list, 8 bytes each; above it is computed (`Permutation`)."""
 
 
 def mixed_seed(*parts: int) -> int:
@@ -88,13 +94,16 @@ class ExampleOrder:
         parts = []
         while position < end:
             number, first = divmod(position, self.examples)
-            part = self._pass(number)[first : first + end - position]
+            part = self._pass(number, first, first + end - position)
             parts.append(part)
             position += len(part)
         return torch.cat(parts)[rank :: self.world].reshape(self.steps, self.batch_size)
 
-    def _pass(self, number: int) -> Tensor:
+    def _pass(self, number: int, first: int, stop: int) -> Tensor:
+        seed = mixed_seed(self.seed, number)
+        if self.examples > LISTED_UP_TO:
+            return torch.from_numpy(Permutation(self.examples, seed).part(first, stop))
         if self._latest[0] != number:
-            generator = torch.Generator().manual_seed(mixed_seed(self.seed, number))
+            generator = torch.Generator().manual_seed(seed)
             self._latest = (number, torch.randperm(self.examples, generator=generator))
-        return self._latest[1]
+        return self._latest[1][first:stop]

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Stepper", "build_optimizer"]
 
 
+LEAST_STEPS = 800
+"""No group rests earlier: what rests in a run of some hundred steps has not learned yet."""
+
+
 class Stepper:
     """Forward, backward, AdamW and controls, on a device, alone or with other processes.
 
@@ -47,6 +51,7 @@ class Stepper:
         self._optimizer = optimizer
         self._total = total
         prepare_controls(task.module, total)
+        self._fused = bool(optimizer.defaults["fused"])
         self._mixed = config.precision != "32-true"
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         # The strategy's wrapper and not fabric.setup's, which walks through every output of every
@@ -71,17 +76,28 @@ class Stepper:
         loss = free_energy(nll, terms, penalty)
         self._fabric.backward(loss)
         if self._config.gradient_clip > 0:
-            nn.utils.clip_grad_norm_(self._parameters, self._config.gradient_clip)
+            self._clip(self._config.gradient_clip)
         self._optimizer.step()
         self._optimizer.zero_grad()
         info = control_step(self._task.module, terms, self._optimizer)
         meter.add(loss, nll, logs)
         return info
 
+    def _clip(self, largest: float) -> None:
+        """Let the gradient's norm be at most `largest` in the update that follows."""
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self._fused:
+            # The kernel divides by it as it reads the gradients, which saves a pass over them.
+            self._optimizer.grad_scale = (norm / largest).clamp_min(1.0)
+        else:
+            nn.utils.clip_grads_with_norm_(self._parameters, largest, norm)
+
     def _set_learning_rate(self, done: int) -> None:
         config = self._config
-        rate = config.learning_rate * cosine(done, self._total, config.warmup_steps)
         for group in self._optimizer.param_groups:
+            total = min(self._total, max(round(group["lr_span"] * self._total), LEAST_STEPS))
+            rate = config.learning_rate * cosine(done, total, config.warmup_steps)
             group["lr"] = rate * group["lr_scale"]
 
 
@@ -93,13 +109,14 @@ def build_optimizer(task: AbstractTask, config: TrainingConfig) -> AdamW:
     """
     groups: list[dict[str, Any]] = []
     for group in task.parameter_groups():
-        unknown = sorted(group.keys() - {"params", "weight_decay", "lr_scale"})
+        own: dict[str, Any] = {"weight_decay": 0.0, "lr_scale": 1.0, "lr_span": 1.0}
+        unknown = sorted(group.keys() - {"params", *own})
         if unknown:
             raise ValueError(
-                f"a parameter group has {unknown}, expected only 'params', 'weight_decay' and "
-                "'lr_scale': the learning rate and its schedule are the trainer's."
+                f"a parameter group has {unknown}, expected only 'params', 'weight_decay', "
+                "'lr_scale' and 'lr_span': the learning rate and its schedule are the trainer's."
             )
-        own = {"weight_decay": 0.0, "lr_scale": 1.0, **group}
+        own |= group
         groups.append({**own, "params": list(own["params"])})
     parameters = [parameter for group in groups for parameter in group["params"]]
     if not parameters:

@@ -42,13 +42,15 @@ def reached(network, loss):
 MEAN = {"mean_path.weight", "mean_path.bias"}
 SPREAD = {"features.0.weight", "features.0.bias", "spread.weight", "spread.bias", "raw_df"}
 DEEPER = {"features.3.weight", "features.3.bias", "mean_residual.weight", "mean_residual.bias"}
+PATCHES = {f"reader.{name}" for name in ("embed.weight", "embed.bias", "place")}
+PATCHES |= {"reader.mix.weight", "reader.mix.bias"}
 UNIT_MEANS = {"units.loc.weight", "units.loc.bias", "mean_reader"}
 NOISE = {"noise.raw_persistence", "noise.persistence_reader", "noise.weight_reader"}
 DEPENDENCE = {"loading", "units.raw_scale", "units.scale_weight"}
-STEERED = DEPENDENCE | NOISE | {"units.loc.weight", "units.loc.bias"}
+STEERED = DEPENDENCE | NOISE
 
 
-@pytest.mark.parametrize("encoder", ["linear", "mlp"])
+@pytest.mark.parametrize("encoder", ["linear", "mlp", "multiscale", "patch"])
 @pytest.mark.parametrize(
     ("noise", "dependence"),
     [
@@ -60,7 +62,9 @@ STEERED = DEPENDENCE | NOISE | {"units.loc.weight", "units.loc.bias"}
 def test_marginal_and_joint_terms_each_reach_their_own(encoder, noise, dependence):
     network = network_of(encoder=encoder, noise=noise)
     x, y = torch.randn(16, 6), torch.randn(16, 4)
-    margins = MEAN | SPREAD | UNIT_MEANS | (DEEPER if encoder == "mlp" else set())
+    margins = MEAN | SPREAD | UNIT_MEANS | (set() if encoder == "linear" else DEEPER)
+    if encoder == "patch":
+        margins = margins | PATCHES
     path = network(x)
     assert reached(network, path.marginal_nll(y).sum()) == margins
     path = network(x)
@@ -89,7 +93,9 @@ def test_windows_and_predecessors_lack_the_same_features():
 
 
 def test_an_unknown_encoder_is_refused():
-    with pytest.raises(ValueError, match=r"encoder is 'conv', expected one of \('linear', 'mlp'\)"):
+    with pytest.raises(
+        ValueError, match=r"encoder is 'conv', expected one of \('linear', 'mlp', 'mul"
+    ):
         TrajectoryNetwork(6, 4, encoder="conv")
 
 
@@ -116,7 +122,7 @@ def test_all_of_the_objective_together_reaches_every_parameter():
     for contender in CONTENDERS:
         network = network_of(contender)
         nll, terms, *_ = TrajectoryObjective(network)(torch.randn(16, 6), torch.randn(16, 4))
-        everything = {name for name, _ in network.named_parameters()}
+        everything = {name for name, p in network.named_parameters() if p.requires_grad}
         assert reached(network, vn.free_energy(nll, terms)) == everything, contender
 
 
@@ -206,7 +212,8 @@ def test_training_with_a_mask_gives_finite_gradients():
         torch.randn(8, 6), torch.randn(8, 4), observed, seen
     )
     vn.free_energy(nll, terms).backward()
-    assert all(bool(p.grad.isfinite().all()) for p in network.parameters())
+    trained = [p for p in network.parameters() if p.requires_grad]
+    assert all(bool(p.grad.isfinite().all()) for p in trained)
 
 
 def test_forecasts_draw_nothing_of_the_units():
@@ -294,3 +301,23 @@ def test_a_scale_of_the_unit_alone_costs_one_factor_for_the_batch():
     torch.testing.assert_close(path.joint_nll(target), spread.joint_nll(target))
     path.joint_nll(target).sum().backward()
     assert units.raw_scale.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize("scale", ["per_unit", "scalar"])
+def test_units_of_one_scale_steer_every_window_alike(scale):
+    """Whether the constant δ goes into W's rows, for a batch, or stays, for one window."""
+    network = network_of(scale=scale).eval()
+    x, y = torch.randn(5, 6), torch.randn(5, 4)
+    path = network(x)
+    assert path.own_noise.weight is None
+    alone = torch.cat([network(x[i : i + 1]).joint_nll(y[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(path.joint_nll(y), alone)
+
+
+def test_units_in_another_gauge_steer_as_before():
+    network, x = network_of().eval(), torch.randn(5, 6)
+    before = network(x).own_noise
+    vn.rescale(network.units, torch.tensor([0.5, 1.0, 3.0]), form="gauge")
+    after = network(x).own_noise
+    torch.testing.assert_close(after.persistence, before.persistence)
+    torch.testing.assert_close(after.weight, before.weight)

@@ -33,10 +33,10 @@ class FlatSeries:
         ids: one text per series.
         file: where the values lie, if not in memory; a process that is started with these series
             is given it, and copies nothing.
-        times: [rows] int64, stamp of each row, in the panel's own memory; None where the values
-            lie in a file.
+        times: [rows] int64, stamp of each row; in the panel's own memory, where values are too.
         identity: [series] int64, position of each series at the fit, −1 for one that it did not
             see; None where they are the fit's.
+        times_file: where the stamps lie, likewise.
     """
 
     values: Tensor
@@ -46,39 +46,47 @@ class FlatSeries:
     file: MappedFile | None = None
     times: Tensor | None = None
     identity: Tensor | None = None
+    times_file: MappedFile | None = None
 
     def to(self, device: torch.device | str) -> FlatSeries:
         """The same on another device."""
         observed = None if self.observed is None else self.observed.to(device)
         values = self.values.to(device)
-        file = self.file if values is self.values else None
+        times = None if self.times is None else self.times.to(device)
         return replace(
             self,
             values=values,
             observed=observed,
-            file=file,
-            times=None if self.times is None else self.times.to(device),
+            file=self.file if values is self.values else None,
+            times=times,
+            times_file=self.times_file if times is self.times else None,
             identity=None if self.identity is None else self.identity.to(device),
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """For a process that is being started the file; for any other copy what it holds."""
+        """For a process that is being started the files; for any other copy what they hold."""
         state = dict(vars(self))
-        if self.file is not None:
-            del state["values" if starting_process() else "file"]
+        for held, lies in _IN_FILES:
+            if state[lies] is not None:
+                del state[held if starting_process() else lies]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        file = state.get("file")
-        values = state["values"] if file is None else file.tensor()
-        vars(self).update(state, values=values, file=file)
+        for held, lies in _IN_FILES:
+            file = state.setdefault(lies, None)
+            if file is not None:
+                state[held] = file.tensor()
+        vars(self).update(state)
+
+
+_IN_FILES = (("values", "file"), ("times", "times_file"))
 
 
 def flatten(panel: Panel, scaling: Scaling, identity: Ints | None = None) -> FlatSeries:
     """Scales a panel into one float32 tensor.
 
-    From `MAPPED_FROM` rows on it lies in a file without a name, in the folder for temporary files
-    (TMPDIR), which disappears with the tensor.
+    From `MAPPED_FROM` rows on, and for a panel that was read in pieces, it lies in a file without
+    a name, in the folder for temporary files (TMPDIR), which disappears with the tensor.
 
     Args:
         panel: the series.
@@ -96,10 +104,12 @@ def flatten(panel: Panel, scaling: Scaling, identity: Ints | None = None) -> Fla
             "use scaling.aligned(panel)"
         )
     rows_in_all = len(panel.values)
-    if rows_in_all < MAPPED_FROM:
-        file, values = None, torch.empty(rows_in_all)
-    else:
+    file, times_file = None, None
+    if rows_in_all >= MAPPED_FROM or panel.mapped:
         file, values = MappedFile.create(rows_in_all)
+        times_file, times = MappedFile.create(rows_in_all, torch.int64)
+    else:
+        values, times = torch.empty(rows_in_all), torch.from_numpy(panel.times.view(np.int64))
     observed = torch.from_numpy(panel.observed.copy()) if panel.has_missing else None
     for first, stop in portions(panel.offsets):
         offsets = panel.offsets[first : stop + 1]
@@ -110,9 +120,10 @@ def flatten(panel: Panel, scaling: Scaling, identity: Ints | None = None) -> Fla
             known = observed[rows].numpy()
             scaled = _carried(scaled, known, (offsets[:-1] - offsets[0])[series - first])
         values[rows] = torch.from_numpy(scaled.astype(np.float32))
-    times = torch.from_numpy(panel.times.view(np.int64)) if file is None else None
+        if times_file is not None:
+            times[rows] = torch.from_numpy(panel.times[rows].view(np.int64))
     at_fit = None if identity is None else torch.from_numpy(identity)
-    return FlatSeries(values, observed, panel.offsets, panel.ids, file, times, at_fit)
+    return FlatSeries(values, observed, panel.offsets, panel.ids, file, times, at_fit, times_file)
 
 
 def _carried(

@@ -16,7 +16,7 @@ from .columns import eager_frame, factorise, read_values
 from .errors import DataError
 from .frequency import Frequency
 from .ordering import order_rows
-from .rows import FlatRows, Floats, Ints, name_some
+from .rows import PORTION, FlatRows, Floats, Ints, name_some
 from .stamps import TimeKind, native_stamps, read_stamps
 from .treatment import Treatment
 
@@ -153,7 +153,15 @@ class Panel:
     @property
     def has_missing(self) -> bool:
         """Whether any value is NaN, which only the policy "mask" leaves."""
-        return not self.observed.all()
+        values = self.values
+        return any(
+            np.isnan(values[at : at + PORTION]).any() for at in range(0, len(values), PORTION)
+        )
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the rows lie in files and not in memory: a panel that was read in pieces."""
+        return isinstance(self.values.base, np.memmap)
 
     def future_times(self, steps: int) -> npt.NDArray[Any]:
         """The next stamps of each series, [series, steps], dtype of ``times``."""
@@ -172,10 +180,12 @@ class Panel:
         high = np.broadcast_to(np.asarray(stop, dtype=np.int64), lengths.shape)
         low = np.clip(np.where(low < 0, lengths + low, low), 0, lengths)
         high = np.clip(np.where(high < 0, lengths + high, high), low, lengths)
-        within = np.arange(len(self.values)) - np.repeat(self.offsets[:-1], lengths)
-        keep = (within >= np.repeat(low, lengths)) & (within < np.repeat(high, lengths))
         offsets = np.concatenate([[0], np.cumsum(high - low)]).astype(np.int64)
-        return replace(self, values=self.values[keep], times=self.times[keep], offsets=offsets)
+        # by what is kept alone: it may be little, out of a panel that does not fit in memory
+        rows = np.arange(offsets[-1]) + np.repeat(
+            self.offsets[:-1] + low - offsets[:-1], high - low
+        )
+        return replace(self, values=self.values[rows], times=self.times[rows], offsets=offsets)
 
     def tail(self, rows: int) -> Panel:
         """The last ``rows`` rows of each series, all of a shorter one."""

@@ -36,16 +36,18 @@ class TableSource:
         path: the file.
         columns: its columns as pandas reads them; ids as text.
         delimiter: between fields; None for Parquet.
+        first: rows of the file before these, where it is read in pieces.
     """
 
     path: Path
     columns: pd.DataFrame
     delimiter: str | None
+    first: int = 0
 
     def where(self, row: int, column: str) -> str:
         """Names a cell: the line of a text file (the header is line 1), the row of a Parquet."""
         if self.delimiter is None:
-            return f"row {row + 1}, column {column!r}"
+            return f"row {self.first + row + 1}, column {column!r}"
         return f"line {self._line(row)}, column {column!r}"
 
     def _line(self, row: int) -> int:

@@ -14,7 +14,9 @@ import pandas as pd
 from .columns import factorise
 from .errors import DataError
 from .frame import Panel
-from .rows import Floats, counted, name_some
+from .numbers import read_numbers
+from .pieces import LongFile, long_file, read_in_pieces
+from .rows import name_some
 from .stamps import TimeKind
 from .table_source import TableSource, read_source
 from .time_column import choose_time_column, read_time_column, require_columns
@@ -95,9 +97,12 @@ def read_table(
             the cure.
     """
     try:
+        wanted = (target,) if isinstance(target, str) else tuple(target or ())
+        large = long_file(path, time_col, wanted)
+        if large is not None:
+            return _read_large(large, exogenous, Treatment(freq, missing, duplicates))
         source = read_source(path, delimiter)
         columns = source.columns.columns
-        wanted = (target,) if isinstance(target, str) else tuple(target or ())
         require_columns(source, wanted, "target")
         if time_col is not None:
             require_columns(source, (time_col,), "time_col")
@@ -107,6 +112,14 @@ def read_table(
         return _read_wide(source, time_col, wanted, treatment)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _read_large(file: LongFile, exogenous: str, treatment: Treatment) -> Table:
+    names = ("unique_id", file.time_col, file.value)
+    further = [name for name in file.columns() if name not in names]
+    _check_exogenous(further, exogenous)
+    panel = read_in_pieces(file, treatment)
+    return _long_table(file.path, file.time_col, file.value, panel, further, treatment)
 
 
 def _read_long(
@@ -120,6 +133,19 @@ def _read_long(
         raise DataError(f"target names {name_some(wanted)} in a long file: give one value column")
     value = wanted[0] if wanted else "y"
     further = [str(name) for name in source.columns if name not in ("unique_id", time_col, value)]
+    _check_exogenous(further, exogenous)
+    unnamed = source.columns["unique_id"].isin(["", None]).to_numpy()
+    if unnamed.any():
+        row = int(np.argmax(unnamed))
+        raise DataError(f"{source.where(row, 'unique_id')}: no id: fill or drop the row")
+    codes, id_values, ids = factorise(nw.from_native(source.columns["unique_id"], series_only=True))
+    stamps, kind = read_time_column(source, time_col)
+    values = read_numbers(source, value)
+    panel = Panel.from_arrays(ids, id_values, codes, stamps, kind, values, treatment)
+    return _long_table(source.path, time_col, value, panel, further, treatment)
+
+
+def _check_exogenous(further: list[str], exogenous: str) -> None:
     if exogenous not in ("error", "ignore"):
         raise DataError(f"exogenous is {exogenous!r}: give 'error' or 'ignore'")
     if further and exogenous == "error":
@@ -127,19 +153,16 @@ def _read_long(
             f"exogenous columns {name_some(further)}: no network here uses them; "
             "drop them or set exogenous to ignore"
         )
-    unnamed = source.columns["unique_id"].isin(["", None]).to_numpy()
-    if unnamed.any():
-        row = int(np.argmax(unnamed))
-        raise DataError(f"{source.where(row, 'unique_id')}: no id: fill or drop the row")
-    codes, id_values, ids = factorise(nw.from_native(source.columns["unique_id"], series_only=True))
-    stamps, kind = read_time_column(source, time_col)
-    values = _numbers(source, value)
-    panel = Panel.from_arrays(ids, id_values, codes, stamps, kind, values, treatment)
-    guesses = [f"long file: {len(ids)} series, times in {time_col!r}, values in {value!r}"]
+
+
+def _long_table(
+    path: Path, time_col: str, value: str, panel: Panel, further: list[str], treatment: Treatment
+) -> Table:
+    guesses = [f"long file: {len(panel)} series, times in {time_col!r}, values in {value!r}"]
     if further:
         guesses.append(f"columns {name_some(further)} ignored")
     guesses.append(_span(panel, treatment.freq))
-    return Table(source.path, "long", time_col, (value,), panel, tuple(guesses))
+    return Table(path, "long", time_col, (value,), panel, tuple(guesses))
 
 
 def _read_wide(
@@ -158,7 +181,7 @@ def _read_wide(
         guesses.append(f"wide file: times in {time_col!r}" + (" (guessed)" if not given else ""))
     others = [str(name) for name in source.columns if name != time_col]
     target, left = _series_columns(source, others, wanted)
-    values = np.concatenate([_numbers(source, name) for name in target])
+    values = np.concatenate([read_numbers(source, name) for name in target])
     codes = np.repeat(np.arange(len(target), dtype=np.int64), count)
     ids = nw.from_native(pd.Series(target, dtype="str"), series_only=True)
     panel = Panel.from_arrays(
@@ -203,24 +226,6 @@ def _mostly_numbers(column: pd.Series[Any]) -> bool:
         return True
     numbers = pd.to_numeric(column.astype("str"), errors="coerce")
     return int(numbers.notna().sum()) >= max(1, int(column.notna().sum()) / 2)
-
-
-def _numbers(source: TableSource, name: str) -> Floats:
-    """A column as float64, NaN where a cell is empty."""
-    column = source.columns[name]
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    texts = column.astype("str")
-    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = np.isnan(numbers) & column.notna().to_numpy()
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise DataError(
-            f"{source.where(row, name)}: {texts[row]!r} is not a number "
-            f"({counted(int(bad.sum()), 'such cell')}): "
-            "correct it, or leave the cell empty and set missing"
-        )
-    return numbers
 
 
 def _span(panel: Panel, freq: str | int | None) -> str:

@@ -14,7 +14,7 @@ from .rows import Ints, name_some
 from .stamps import TimeKind, parse_dates, read_dates, read_stamps
 from .table_source import TableSource
 
-__all__ = ["choose_time_column", "read_time_column", "require_columns"]
+__all__ = ["choose_time_column", "looks_like_days", "read_time_column", "require_columns"]
 
 TIME_NAMES = ("ds", "date", "datetime", "timestamp", "time", "date_time", "date time")
 STEP_NAMES = ("t", "step", "index", "year", "period")
@@ -75,7 +75,7 @@ def read_time_column(source: TableSource, name: str) -> tuple[Ints, TimeKind]:
     column = source.columns[name]
     if _is_text(column):
         return _dates(source, name, column)
-    if _looks_like_days(column):
+    if looks_like_days(column):
         return _dates(source, name, column.astype("str"))
     if not (
         pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)
@@ -85,7 +85,7 @@ def read_time_column(source: TableSource, name: str) -> tuple[Ints, TimeKind]:
     return read_stamps(series, name, lambda row: source.where(row, name))
 
 
-def _looks_like_days(column: pd.Series[Any]) -> bool:
+def looks_like_days(column: pd.Series[Any]) -> bool:
     """Integers such as 20260131."""
     if not pd.api.types.is_integer_dtype(column) or not column.between(19000101, 21001231).all():
         return False

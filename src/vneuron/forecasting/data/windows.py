@@ -15,6 +15,7 @@ from .flat import FlatSeries, flatten
 from .place import Place
 from .rows import Ints
 from .split import RowRange, check_window
+from .window_index import LISTED_UP_TO, Listed, Runs
 
 __all__ = [
     "FlatSeries",
@@ -69,27 +70,39 @@ class WindowBatch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Windows over a flat tensor; each is only its start.
+    """Windows over a flat tensor; each is only its start, and many are not even that.
 
     Attributes:
         flat: the series.
-        starts: [windows] int64, flat row where each context starts; before the series' first row
-            where the window is padded.
-        series: [windows] int64.
+        index: where each context starts; before the series' first row where the window is padded.
         input_size: context rows L.
         horizon: target rows H.
         floor: [windows] int64, the series' first flat row; None unless some window is padded.
     """
 
     flat: FlatSeries
-    starts: Tensor
-    series: Tensor
+    index: Listed | Runs
     input_size: int
     horizon: int
     floor: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return self.index.count
+
+    @property
+    def starts(self) -> Tensor:
+        """Flat row where each context starts, [windows] int64."""
+        return self.index.all().starts
+
+    @property
+    def series(self) -> Tensor:
+        """The series of each window, [windows] int64."""
+        return self.index.all().series
+
+    @property
+    def device(self) -> torch.device:
+        """Where the series are."""
+        return self.flat.values.device
 
     @property
     def cutoffs(self) -> Ints:
@@ -112,7 +125,7 @@ class Windows:
             >>> context, target
             (tensor([[1., 2., 3.]]), tensor([[4., 5.]]))
         """
-        starts = self.starts[index]
+        starts, series = self.index.at(index)
         if self.floor is None and len(self):
             # Windows overlap in memory here, so a batch is one index_select: measured ten times
             # faster than building [batch, L + H] row numbers.
@@ -126,17 +139,17 @@ class Windows:
         return WindowBatch(
             values[:, :size],
             target if observed is None else target.masked_fill(~observed[:, size:], 0.0),
-            self.series[index],
+            series,
             None if observed is None else observed[:, :size],
             None if observed is None else observed[:, size:],
-            self._place(index, starts),
+            self._place(series, starts),
         )
 
-    def _place(self, index: Tensor, starts: Tensor) -> Place | None:
+    def _place(self, series: Tensor, starts: Tensor) -> Place | None:
         times = self.flat.times
         if times is None:
             return None
-        series, last = self.series[index], starts + (self.input_size - 1)
+        last = starts + (self.input_size - 1)
         time = times[last]
         known = self.flat.identity
         # a series of one row has no step
@@ -161,20 +174,19 @@ class Windows:
         """All windows in order, at most ``size`` at a time."""
         for start in range(0, len(self), size):
             stop = min(start + size, len(self))
-            yield self.gather(torch.arange(start, stop, device=self.starts.device))
+            yield self.gather(torch.arange(start, stop, device=self.device))
 
     def take(self, index: Tensor) -> Windows:
         """These windows alone."""
         floor = None if self.floor is None else self.floor[index]
-        return replace(self, starts=self.starts[index], series=self.series[index], floor=floor)
+        return replace(self, index=self.index.at(index), floor=floor)
 
     def to(self, device: torch.device | str) -> Windows:
         """The same on another device."""
         return replace(
             self,
             flat=self.flat.to(device),
-            starts=self.starts.to(device),
-            series=self.series.to(device),
+            index=self.index.to(device),
             floor=None if self.floor is None else self.floor.to(device),
         )
 
@@ -207,23 +219,19 @@ def windows_between(
     first = np.maximum(span.first, input_size)
     last = np.minimum(span.stop, lengths) - horizon
     counts = np.maximum((last - first) // step + 1, 0)
-    series = np.repeat(np.arange(len(lengths), dtype=np.int64), counts)
-    before = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
-    nth = np.arange(len(series)) - np.repeat(before, counts)
-    starts = (flat.offsets[:-1] + first - input_size)[series] + nth * step
+    ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    device = flat.values.device
+    begin = torch.from_numpy(flat.offsets[:-1] + first - input_size)
+    index: Listed | Runs = Runs(begin, torch.from_numpy(ends), step)
     if flat.observed is not None:
         seen = np.concatenate([[0], np.cumsum(flat.observed.cpu().numpy())])
+        starts, series = (part.numpy() for part in index.all())
         middle = starts + input_size
         useful = (seen[middle] > seen[starts]) & (seen[middle + horizon] > seen[middle])
-        starts, series = starts[useful], series[useful]
-    device = flat.values.device
-    return Windows(
-        flat,
-        torch.from_numpy(starts).to(device),
-        torch.from_numpy(series).to(device),
-        input_size,
-        horizon,
-    )
+        index = Listed(torch.from_numpy(starts[useful]), torch.from_numpy(series[useful]))
+    elif index.count <= LISTED_UP_TO:
+        index = index.all()
+    return Windows(flat, index.to(device), input_size, horizon)
 
 
 def last_windows(flat: FlatSeries, input_size: int, *, pad: bool = False) -> Windows:
@@ -264,7 +272,7 @@ def last_windows(flat: FlatSeries, input_size: int, *, pad: bool = False) -> Win
     starts = torch.from_numpy(flat.offsets[1:] - input_size).to(device)
     series = torch.arange(len(lengths), device=device)
     floor = torch.from_numpy(flat.offsets[:-1].copy()).to(device) if short.any() else None
-    return Windows(flat, starts, series, input_size, 0, floor)
+    return Windows(flat, Listed(starts, series), input_size, 0, floor)
 
 
 def evenly_spaced(count: int, most: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .dropout import ThinDropout
 
-Encoder = Literal["linear", "mlp"]
+Encoder = Literal["linear", "mlp", "multiscale", "patch"]
 
 
 class WindowFeatures(nn.ModuleList):
@@ -20,6 +20,7 @@ class WindowFeatures(nn.ModuleList):
     Args:
         widths: of the inputs and of each layer.
         dropout: share of features dropped in training.
+        skip: later layers, of the first one's width, add to what comes before them.
 
     Example:
         >>> features = WindowFeatures([336, 256, 256], dropout=0.3)
@@ -27,11 +28,12 @@ class WindowFeatures(nn.ModuleList):
         torch.Size([5, 256])
     """
 
-    def __init__(self, widths: Sequence[int], dropout: float) -> None:
+    def __init__(self, widths: Sequence[int], dropout: float, *, skip: bool = False) -> None:
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), nn.GELU(), ThinDropout(dropout)]
         super().__init__(layers)
+        self.skip = skip
 
     def forward(self, inputs: Tensor, windows: int) -> Tensor:
         """Features of windows, and of their predecessors if they are there.
@@ -47,10 +49,17 @@ class WindowFeatures(nn.ModuleList):
             One row of features per row of inputs.
         """
         features = inputs
-        for layer in self:
-            if isinstance(layer, nn.Dropout) and len(features) > windows:
-                kept: Tensor = layer(torch.ones_like(features[:windows]))
-                features = features * kept.repeat(2, 1)
-            else:
-                features = layer(features)
+        for first in range(0, len(self), 3):
+            found = self._layer(first, features, windows)
+            features = found + features if self.skip and first else found
         return features
+
+    def _layer(self, first: int, features: Tensor, windows: int) -> Tensor:
+        """A linear map, GELU and dropout."""
+        features = self[first + 1](self[first](features))
+        dropout = self[first + 2]
+        if len(features) > windows:
+            kept: Tensor = dropout(torch.ones_like(features[:windows]))
+            return features * kept.repeat(2, 1)
+        dropped: Tensor = dropout(features)
+        return dropped

@@ -4,8 +4,8 @@ r"""The network `trajectory`: a linear mean path, a spread by step, and units th
           (W S(x) \varepsilon_z + \Delta(x)\, \varepsilon), \qquad \varepsilon \sim N(0, R(\rho(x)))
 
 A unit j infers q(z_j | x) = N(µ_j, s_j²) from the window. Its mean moves the mean path through
-R, and steers how rough the path is, through ρ and δ; its deviation, z_j − µ_j, bends all steps
-together through its column of W.
+R; its deviation, z_j − µ_j, bends all steps together through its column of W, and how large that
+is, s_j, also steers how rough the path is, through ρ and δ.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from torch import Tensor, nn
 
 from ...core import AbstractUnit, Latent, Reader
 from ...functional.own_noise import OwnNoise
+from ...units import GaussianUnits
 from ..data.place import Place, Surroundings
 from ..laws.predictive import TrajectoryDistribution
 from .features import Encoder, WindowFeatures
 from .forecast_network import AbstractForecastNetwork, Reading, check_conditions
+from .multiscale import MultiscaleReader
 from .normalisation import Location, WindowScale, window_scale
+from .patches import PatchReader
 from .path_noise import NoiseKind, PathNoise
 from .place_features import FeatureKind, PlaceFeatures
 
@@ -62,12 +65,13 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         prior_lag: steps back to the window that the units' prior remembers, where it has a memory.
         macro: the layer that infers what the units' prior is conditioned on, where it takes that.
         encoder: "linear" has a linear mean path and one layer of features for the spread; "mlp"
-            has two, and they add to the mean path what is not linear in the window.
+            has two, and they add to the mean path what is not linear in the window; "multiscale"
+            first reads the window as means over ever more rows, "patch" in short stretches.
         features: what the features tell of a window: its shape ("window"), and which series it
             is of ("series"), its calendar, level and scale ("place"), or all that ("full").
         surroundings: the series and the periods of the calendar that there are.
         noise: the steps' own noise, where there is dependence at all: "white", "lasting" (first
-            order autoregressive) or "steered" (by the units' means; without units lasting).
+            order autoregressive) or "steered" (by the units' spread; without units lasting).
 
     Raises:
         ValueError: sizes that are not positive, an unknown option, or units of another width.
@@ -113,18 +117,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.mean_path = nn.Linear(input_size, horizon)
         nn.init.zeros_(self.mean_path.bias)
         nn.init.constant_(self.mean_path.weight, 0.0 if location == "last" else 1 / input_size)
-        self.place: PlaceFeatures | None = None
-        if features != "window":
-            self.place = PlaceFeatures(features, surroundings)
-        shape = input_size * (2 if mask_inputs else 1)
-        widths = [shape + (0 if self.place is None else self.place.width), hidden]
-        self.mean_residual: nn.Linear | None = None
-        if encoder == "mlp":
-            widths.append(hidden)
-            self.mean_residual = nn.Linear(hidden, horizon)
-            nn.init.zeros_(self.mean_residual.weight)
-            nn.init.zeros_(self.mean_residual.bias)
-        self.features = WindowFeatures(widths, dropout)
+        self._read_windows(encoder, features, surroundings, hidden, dropout)
         self.spread = nn.Linear(hidden, horizon)
         nn.init.constant_(self.spread.bias, math.log(math.expm1(1.0)))
         raw_df = torch.tensor(math.log(math.expm1(5.0)))
@@ -141,6 +134,33 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.static_scale: nn.Parameter | None = None
         self.noise: PathNoise | None = None
         self._tie_steps(static_rank, noise)
+
+    def _read_windows(
+        self,
+        encoder: Encoder,
+        features: FeatureKind,
+        surroundings: Surroundings,
+        hidden: int,
+        dropout: float,
+    ) -> None:
+        """What goes into the features, their layers, and what they add to the mean path."""
+        self.place: PlaceFeatures | None = None
+        if features != "window":
+            self.place = PlaceFeatures(features, surroundings)
+        channels = 2 if self.mask_inputs else 1
+        self.reader: MultiscaleReader | PatchReader | None = None
+        if encoder in ("multiscale", "patch"):
+            kind = MultiscaleReader if encoder == "multiscale" else PatchReader
+            self.reader = kind(self.input_size, channels)
+        shape = self.input_size * channels if self.reader is None else self.reader.width
+        widths = [shape + (0 if self.place is None else self.place.width), hidden]
+        self.mean_residual: nn.Linear | None = None
+        if encoder != "linear":
+            widths.append(hidden)
+            self.mean_residual = nn.Linear(hidden, self.horizon)
+            nn.init.zeros_(self.mean_residual.weight)
+            nn.init.zeros_(self.mean_residual.bias)
+        self.features = WindowFeatures(widths, dropout, skip=self.reader is not None)
 
     def _tie_steps(self, static_rank: int, noise: NoiseKind) -> None:
         """What makes steps depend on each other: W of the units or of a static head, and noise."""
@@ -161,13 +181,28 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             kind: NoiseKind = "lasting" if units is None else noise
             self.noise = PathNoise(self.horizon, columns, kind)
             if units is not None and kind == "steered":
-                names = ("persistence_reader", "weight_reader")
-                units.readers.extend(Reader(self.noise, name) for name in names)
+                units.readers.append(Reader(self.noise, "gain"))
+
+    def margins(self) -> list[nn.Parameter]:
+        """What single steps' laws are made of: all that the joint likelihood does not move."""
+        parts = (self.mean_path, self.mean_residual, self.place, self.reader)
+        modules = [*(p for p in parts if p is not None), self.features, self.spread]
+        found = [parameter for module in modules for parameter in module.parameters()]
+        if self.raw_df is not None:
+            found.append(self.raw_df)
+        if self.units is not None:
+            found.append(self.mean_reader)
+            if isinstance(self.units, GaussianUnits):
+                found.extend(self.units.loc.parameters())
+            elif not self.units.variational:
+                found.extend(self.units.parameters())
+        return found
 
     def dependence(self) -> list[nn.Parameter]:
         """What ties the steps together and is no part of the units: W, and the own noise's."""
         loading = [] if self.loading is None else [self.loading]
-        return loading if self.noise is None else [*loading, *self.noise.parameters()]
+        noise = [] if self.noise is None else list(self.noise.parameters())
+        return [*loading, *(parameter for parameter in noise if parameter.requires_grad)]
 
     def df(self) -> Tensor | None:
         """ν, or None under a Gaussian likelihood."""
@@ -191,7 +226,10 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         rows = self.windows(context, observed, self.input_size)
         window = window_scale(rows.context, rows.observed, self.location)
         inputs = window.apply(rows.context)
-        seen = self._with_place(self._with_mask(inputs, rows.observed), place, window)
+        seen = self._with_mask(inputs, rows.observed)
+        if self.reader is not None:
+            seen = self.reader(seen)
+        seen = self._with_place(seen, place, window)
         features = self.features(seen, batch)
         mean_path = self.mean_path(inputs[:batch])
         if self.mean_residual is not None:
@@ -202,26 +240,32 @@ class TrajectoryNetwork(AbstractForecastNetwork):
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:
         """Assemble the predictive distribution from what was read."""
-        path, unit_scale, loc = reading.mean_path, None, None
+        path, unit_scale = reading.mean_path, None
         if reading.latent is not None:
             gain = 1.0 if self.training else self.mean_gain
             path = path + gain * self.mean_shift(reading.latent)
             unit_scale = shared_row(reading.latent.scale.flatten(1))
-            loc = reading.latent.loc.flatten(1)
         if self.static_scale is not None:
             unit_scale = self.static_scale.exp()
+        loading: Tensor | None = self.loading
+        own: OwnNoise | None = None
+        if loading is not None and unit_scale is not None:
+            own = self.own_noise(unit_scale)
+            if own is not None and own.weight is not None and own.weight.dim() == 1:
+                # δ that is the same for all windows is a matter of W's rows: one factorisation
+                loading, own = loading / own.weight[:, None], OwnNoise(own.persistence)
         return TrajectoryDistribution(
             loc=reading.window.location + reading.window.scale * path,
             scale=reading.window.scale * reading.spread,
             df=self.df(),
-            loading=self.loading,
-            unit_scale=None if self.loading is None else unit_scale,
-            own_noise=self.own_noise(loc),
+            loading=loading,
+            unit_scale=None if loading is None else unit_scale,
+            own_noise=own,
         )
 
-    def own_noise(self, loc: Tensor | None) -> OwnNoise | None:
-        """ρ and δ that go with the units' means µ [batch, M]; None where the noise is white."""
-        return None if self.noise is None else self.noise(loc)
+    def own_noise(self, scale: Tensor) -> OwnNoise | None:
+        """ρ and δ that go with the units' s [batch, M]; None where the noise is white."""
+        return None if self.noise is None else self.noise(scale)
 
     def mean_shift(self, latent: Latent) -> Tensor:
         """Rµ, what the units add to the mean path, [batch, H], in scales of the window."""

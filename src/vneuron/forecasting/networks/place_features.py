@@ -24,7 +24,8 @@ class PlaceFeatures(nn.Module):
     r"""Numbers that go beside the normalised window into a network's features.
 
     Sines and cosines of 2πkt/P for the harmonics k of each period P; the window's location, and
-    the logarithm of its scale, in training deviations of its series; a learned vector per series.
+    the logarithm of its scale, in training deviations of its series and through 2 tanh(·/2), since
+    a series that grows leaves the levels that training has seen; a learned vector per series.
 
     Args:
         features: "series" tells which series a window is of, "place" the calendar, its level and
@@ -65,7 +66,7 @@ class PlaceFeatures(nn.Module):
         time = place.with_earlier(lag).time if pairs else place.time
         parts = [self._cycle(time, period, window.scale) for period in self.periods]
         if self.by_place:
-            parts += [window.location, window.scale.log()]
+            parts += [_bounded(window.location), _bounded(window.scale.log())]
         if self.series is not None:
             known = self.series(self._position(place.series, self.series.num_embeddings - 1))
             parts.append(known.repeat(2, 1) if pairs else known)
@@ -84,3 +85,8 @@ class PlaceFeatures(nn.Module):
             withheld = torch.rand(position.shape, device=position.device) < UNKNOWN_SHARE
             position = torch.where(withheld, unknown, position)
         return position
+
+
+def _bounded(number: Tensor) -> Tensor:
+    """Near nought as it is, and never beyond ±2."""
+    return 2.0 * (0.5 * number).tanh()

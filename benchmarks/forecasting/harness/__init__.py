@@ -1,0 +1,1 @@
+"""The forecasting benchmark: protocols, models, scores, result files; `run.py` commands it."""

@@ -1,0 +1,1 @@
+"""Models that the library does not ship, because it is judged against them."""

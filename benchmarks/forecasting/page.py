@@ -1,0 +1,67 @@
+"""Tables and plots of the results page, from the files that `run.py` and its kin have left.
+
+    python benchmarks/forecasting/page.py runs/benchmarks
+
+Blocks between `<!-- generated: NAME -->` and `<!-- end -->` are written anew; prose stays. NAME is
+`scores DATA PROTOCOL HORIZON`, `accuracy`, `dependence`, `coverage`, `probts`, `ensemble`,
+`intervals DATA HORIZON` (from intervals.py) or `options`. A block without results stays as it is.
+Of a model that was run with several sets of options, those run last are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness.blocks import fill
+from harness.chosen import newest
+from harness.results import Results
+from harness.summaries import Summaries
+from harness.workshop import write_text
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="what run.py was given as --out")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs/results/forecasting.md")
+    parser.add_argument("--assets", type=Path, default=ROOT / "docs/assets")
+    parser.add_argument("--paths-of", default="ETTh1", help="data set of the path plot")
+    parser.add_argument("--only", nargs="+", help="kinds of blocks to write, e.g. accuracy scores")
+    parser.add_argument("--no-plots", action="store_true")
+    options = parser.parse_args()
+    results = Results(options.folder)
+    rows = newest(results)
+    if rows.empty:
+        raise SystemExit(f"{options.folder} holds no results: run benchmarks/forecasting/run.py")
+    summaries = Summaries(results, rows, options.folder)
+
+    def write(name: str) -> str | None:
+        wanted = options.only is None or name.split()[0] in options.only
+        return summaries.write(name) if wanted else None
+
+    text, written, left = fill(options.page.read_text(), write)
+    write_text(options.page, text)
+    print(f"{options.page}: wrote {', '.join(written) or 'nothing'}")
+    if left:
+        print(f"left as they are: {', '.join(left)}", file=sys.stderr)
+    if not options.no_plots:
+        draw(results, rows, options)
+
+
+def draw(results: Results, rows, options: argparse.Namespace) -> None:
+    from harness.plots import paths, reliability
+
+    for made in (
+        reliability(rows, options.assets / "forecast-reliability.png"),
+        paths(results, rows, options.paths_of, options.assets / "forecast-paths.png"),
+    ):
+        print(made or "no results yet for a plot")
+
+
+if __name__ == "__main__":
+    main()

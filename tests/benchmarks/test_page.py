@@ -1,0 +1,140 @@
+"""The page: blocks written from result files, prose left alone, differences paired by window."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import page
+import pandas as pd
+import pytest
+from harness.blocks import fill
+from harness.chosen import case, newest, paired, stronger
+from harness.results import Results, RunKey
+from harness.summaries import Summaries
+from harness.tables import bare, written
+
+OPTIONS = {"input_size": 96, "step": 1, "max_steps": None, "set": {}}
+
+
+def put(results: Results, model: str, seed: int, joint: float, options=OPTIONS, **more) -> None:
+    cutoffs = np.arange(40)
+    rng = np.random.default_rng(seed)
+    windows = pd.DataFrame(
+        {
+            "series": np.repeat([0, 1], 40),
+            "cutoff": np.concatenate([cutoffs, 1000 + cutoffs]),
+            "joint_nll": joint + rng.normal(0, 0.1, 80),
+        }
+    )
+    row = {
+        "windows": 80, "series": 2, "input_size": 96, "mse": 0.4, "mae": 0.4, "crps": 0.3,
+        "nll": 0.6, "coverage_80": 0.81, "coverage_95": 0.95, "joint_nll": joint,
+        "path_crps": 0.1, "path_coverage_80": 0.7, "energy": 0.4, "train_cpu_seconds": 10.0,
+        "forecast_cpu_seconds": 1.0, "probts_crps": 0.3, "probts_nmae": 0.4, "exact_crps": 0.3,
+        "exact_nmae": 0.4, "levels": [0.5, 0.8], "coverage": [0.5, 0.8],
+        "path_coverage": [0.4, 0.7],
+    }  # fmt: skip
+    results.write(RunKey("ETTh1", "A", 96, model, seed, options), {**row, **more}, windows)
+
+
+@pytest.fixture
+def results(tmp_path) -> Results:
+    found = Results(tmp_path)
+    for seed in (0, 1):
+        put(found, "EVE", seed, -0.5, mse=0.35)
+        put(found, "twin", seed, 0.25, mse=0.36)
+        put(found, "linear", seed, 0.5, mse=0.355)
+    return found
+
+
+def test_differences_are_paired_by_window_and_seed(results) -> None:
+    rows = newest(results)
+    mean, low, high = paired(results, rows, "EVE", "twin", "joint_nll")
+    # the noise of a seed is the same for both models, so that the pairs differ by .75 exactly
+    assert mean == pytest.approx(-0.75)
+    assert high - low < 1e-9
+    assert paired(results, rows, "EVE", "ensemble", "joint_nll") is None
+    assert paired(results, rows, "EVE", "twin", "energy") is None
+    assert stronger(rows, "mse") == "linear"
+    assert stronger(rows, "joint_nll") == "twin"
+
+
+def test_the_options_that_were_run_last_are_shown(results) -> None:
+    import os
+
+    other = {**OPTIONS, "set": {"epochs": 20}}
+    put(results, "EVE", 0, -0.9, other)
+    late = results.path(RunKey("ETTh1", "A", 96, "EVE", 0, other), "row.parquet")
+    os.utime(late, (4e9, 4e9))
+    rows = case(newest(results), "ETTh1", "A", 96)
+    assert rows.loc[rows["model"] == "EVE", "joint_nll"].tolist() == [-0.9]
+    assert len(rows[rows["model"] == "twin"]) == 2
+    told = Summaries(results, rows, results.folder.parent).options()
+    assert "epochs=20" in told
+
+
+def test_blocks_are_filled_and_prose_is_kept(results, tmp_path, monkeypatch, capsys) -> None:
+    text = "\n".join(
+        [
+            "# Results", "before", "<!-- generated: scores ETTh1 A 96 -->", "<!-- end -->",
+            "between", "<!-- generated: accuracy -->", "old", "<!-- end -->", "<!-- generated: "
+            "probts -->", "kept", "<!-- end -->", "after",
+        ]
+    )  # fmt: skip
+    target = tmp_path / "page.md"
+    target.write_text(text)
+    command = ["page.py", str(tmp_path), "--page", str(target), "--no-plots"]
+    monkeypatch.setattr(sys, "argv", command)
+    page.main()
+    told = capsys.readouterr()
+    first = target.read_text()
+    assert "| **EVE** | 2 | .3500" in first
+    assert "| ETTh1 | 96 | .3500 |" in first
+    assert ".986 (linear)" in first
+    for prose in ("before", "between", "after", "kept"):
+        assert prose in first
+    assert "old" not in first
+    assert "left as they are: probts" in told.err
+    page.main()
+    assert target.read_text() == first
+
+
+def test_every_summary_is_a_table_or_nothing(results) -> None:
+    summaries = Summaries(results, newest(results), results.folder.parent)
+    for name in ("accuracy", "dependence", "coverage", "scores ETTh1 A 96"):
+        assert summaries.write(name).startswith("| "), name
+    for name in ("probts", "ensemble", "scores ETTh1 B 96", "intervals ETTh1 96", "nonsense"):
+        assert summaries.write(name) is None, name
+
+
+def test_a_block_without_an_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no <!-- end -->"):
+        fill("<!-- generated: a -->\ntext\n<!-- generated: b -->\n<!-- end -->", lambda name: "x")
+
+
+def test_numbers_are_written_as_the_pages_have_them() -> None:
+    assert bare(-0.0608, 4) == "−.0608"
+    assert bare(1234.5, 0) == "1,234"
+    assert written(0.5, float("nan"), 4) == ".5000"
+    assert written(float("nan"), 0.1, 4) == "–"
+    assert written(10.25, 0.1, 2) == "10.25 (.10)"
+
+
+def test_plots_are_made_from_rows(results, tmp_path) -> None:
+    pytest.importorskip("matplotlib")
+    from harness.plots import paths, reliability
+
+    rows = newest(results)
+    made = reliability(rows, tmp_path / "reliability.png")
+    first = made.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    assert reliability(rows, tmp_path / "reliability.png").read_bytes() == first
+    assert paths(results, rows, "ETTh1", tmp_path / "paths.png") is None
+
+
+def test_options_are_told_from_their_json() -> None:
+    key = RunKey("a", "A", 96, "EVE", 0, OPTIONS)
+    assert json.loads(key.row()["options"]) == OPTIONS
+    assert key.stem != RunKey("a", "A", 96, "EVE", 0, {**OPTIONS, "step": 4}).stem

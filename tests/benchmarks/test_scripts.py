@@ -1,0 +1,64 @@
+"""The scripts beside the command, on a small file: what they print, and what the page reads."""
+
+from __future__ import annotations
+
+import sys
+
+import conditioning
+import intervals
+import novelty
+import pandas as pd
+import pytest
+from harness.chosen import newest
+from harness.results import Results
+from harness.summaries import Summaries
+
+pytestmark = pytest.mark.slow
+
+COMMON = ["--horizon", "12", "--input-size", "48", "--max-steps", "4", "--seeds", "0", "1"]
+
+
+@pytest.fixture
+def small(small_csv, tmp_path):
+    common = [str(small_csv), *COMMON, "--out", str(tmp_path / "out")]
+    return lambda name, *more: [name, *common, *more]
+
+
+def test_intervals_of_every_model_and_quantity(small, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", small("intervals.py", "--block", "4", "--step", "3"))
+    intervals.main()
+    assert "window sums by series" in capsys.readouterr().out
+    folder = tmp_path / "out" / "intervals" / "waves-12"
+    frame = pd.read_parquet(folder / "intervals.parquet")
+    assert set(frame["model"]) == set(intervals.MODELS)
+    assert set(frame["quantity"]) == {"step", "block", "window", "maximum", "ramp"}
+    assert frame["cover 0.80"].between(frame["low 0.80"], frame["high 0.80"]).all()
+    curve = pd.read_parquet(folder / "reliability.parquet")
+    rising = curve.groupby(["model", "quantity"])["coverage"].apply(
+        lambda c: c.is_monotonic_increasing
+    )
+    assert rising.all()
+    out = tmp_path / "out"
+    table = Summaries(Results(out), newest(Results(out)), out).write("intervals waves 12")
+    assert table.count("\n") == 6
+    assert "ensemble of 5 twins" in table
+
+
+def test_novelty_of_faults(small, small_csv, tmp_path, monkeypatch, capsys) -> None:
+    other = ["--other", str(small_csv), "--windows", "20"]
+    monkeypatch.setattr(sys, "argv", small("novelty.py", *other))
+    novelty.main()
+    assert "mean of faults" in capsys.readouterr().out
+    frame = pd.read_parquet(tmp_path / "out" / "novelty" / "waves-12.parquet")
+    numbers = frame[list(novelty.SCORES)]
+    assert ((numbers >= 0) & (numbers <= 1)).all().all()
+    # the same model, the same windows with a fault: scores that see the spikes tell them
+    assert frame.loc[frame["case"] == "spikes", "familiarity"].min() > 0.8
+
+
+def test_conditioning_is_told_in_four_ways(small, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", small("conditioning.py", "--seen", "4", "--step", "2"))
+    conditioning.main()
+    assert "condition − none" in capsys.readouterr().out
+    path = tmp_path / "out" / "conditioning" / "waves-12" / "conditioning.parquet"
+    assert set(pd.read_parquet(path)["way"]) == set(conditioning.WAYS)
