@@ -14,7 +14,7 @@ import optuna
 import pandas as pd
 import pytest
 from optuna.trial import FrozenTrial
-from small_search import SMALL, SPACE, Postgres
+from small_search import SMALL, SPACE, Postgres, free_port
 
 import vneuron as vn
 from vneuron.autopilot.leases import MAX_ATTEMPTS, Owner, reclaim
@@ -196,3 +196,27 @@ def test_two_hosts_on_one_postgresql_that_is_killed(
         _close(storage)
     done = [trial for trial in trials if trial.state.is_finished() and PROGRESS in trial.user_attrs]
     assert len({pid_of(trial) for trial in done}) == 2
+
+
+def test_a_proxy_is_a_storage(tmp_path: Path) -> None:
+    """Optuna's gRPC proxy in front of SQLite, in a process of its own."""
+    pytest.importorskip("grpc", reason="no gRPC: pip install '.[grpc]'")
+    port = free_port()
+    serve = (
+        "import optuna, sys\n"
+        "storage = optuna.storages.RDBStorage(sys.argv[1])\n"
+        "optuna.storages.run_grpc_proxy_server(storage, host='127.0.0.1', port=int(sys.argv[2]))\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", serve, f"sqlite:///{tmp_path}/s.db", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        plan = vn.AutoPilot(6, 12, space=SPACE, **SMALL).plan
+        study, stored = open_study(f"grpc://127.0.0.1:{port}", "s", plan)
+        assert stored == plan
+        trial = study.ask()
+        trial.set_user_attr(PROGRESS, {"owner": dead_process(), "total": 3, "epochs": []})
+        trial.suggest_categorical("units", [2, 4])
+        assert reclaim(study, Owner()) == [trial.number]
+    finally:
+        server.kill()
+        server.wait()
