@@ -24,6 +24,8 @@ from vneuron.autopilot.pruner import expected_rest, factor_inputs
 from vneuron.training.atomic import write_atomic
 
 QUANTILE = 0.9
+LITTLE = 0.01
+"""Nats per step."""
 CURVE = ("one", "done")
 VITALS = (*CURVE, "out_of_band", "active", "kl_trend")
 
@@ -72,12 +74,14 @@ def moments(path: Path) -> pd.DataFrame:
 
 
 def fitted(frame: pd.DataFrame, inputs: tuple[str, ...]) -> dict[str, float]:
-    """Quantile regression of gained on granted × inputs, by linear programming.
+    """Quantile regression of gained over granted on the inputs, by linear programming.
 
-    In nats and not as a ratio: where little is granted, little depends on it.
+    A ratio, so that a few trials that fall by tens of nats do not decide alone; where less than
+    `LITTLE` is granted, in units of that.
     """
-    x = frame[list(inputs)].to_numpy() * frame[["granted"]].to_numpy()
-    y = frame["gained"].to_numpy()
+    scale = np.maximum(frame["granted"].to_numpy(), LITTLE)
+    x = frame[list(inputs)].to_numpy() * (frame["granted"].to_numpy() / scale)[:, None]
+    y = frame["gained"].to_numpy() / scale
     count, width = x.shape
     cost = np.concatenate(
         [np.zeros(width), np.full(count, QUANTILE), np.full(count, 1.0 - QUANTILE)]
@@ -94,8 +98,9 @@ def bound(frame: pd.DataFrame, weights: dict[str, float]) -> np.ndarray:
 
 
 def loss(frame: pd.DataFrame, weights: dict[str, float]) -> float:
-    """Mean pinball loss, nats per step."""
-    over = frame["gained"].to_numpy() - bound(frame, weights)
+    """Mean pinball loss, in shares of what was granted."""
+    scale = np.maximum(frame["granted"].to_numpy(), LITTLE)
+    over = (frame["gained"].to_numpy() - bound(frame, weights)) / scale
     return float(np.maximum(QUANTILE * over, (QUANTILE - 1.0) * over).mean())
 
 
