@@ -51,7 +51,9 @@ OWN = ("autopilot", "quality")
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("data", type=Path)
-    options.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    options.add_argument(
+        "--sets", nargs="+", choices=list(SETS), default=["ILI", "ETTh1", "Exchange"]
+    )
     options.add_argument("--methods", nargs="+", default=["autopilot", "tpe", "halving"])
     options.add_argument("--budget", type=float, default=30.0, help="CPU-seconds of a search")
     options.add_argument("--repetitions", type=int, default=3)

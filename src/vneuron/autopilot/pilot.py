@@ -51,7 +51,7 @@ class AutoPilot:
         trials: how many, those that are stopped early included; 40 if no time is given either.
         time: seconds for all of it, final fit and comparison included.
         workers: processes, each with one thread.
-        pruner: "vitals", or "none"; with one objective or another goal also "hyperband",
+        pruner: "vitals", "curve" (the validation curve alone), or "none"; with one objective or another goal also "hyperband",
             "halving" or "median".
         sampler: "tpe", "random", "nsga2" or "gp" (Optuna's).
         folds: rolling origins that a trial is judged on.

@@ -12,7 +12,7 @@ from .criteria import Criterion, check_objectives
 __all__ = ["Goal", "Plan", "PrunerName", "SamplerName"]
 
 Goal: TypeAlias = Literal["pareto", "lexicographic", "quality"]
-PrunerName: TypeAlias = Literal["vitals", "hyperband", "halving", "median", "none"]
+PrunerName: TypeAlias = Literal["vitals", "curve", "hyperband", "halving", "median", "none"]
 SamplerName: TypeAlias = Literal["tpe", "random", "nsga2", "gp"]
 
 
@@ -67,7 +67,7 @@ class Plan:
             return  # Optuna's Gaussian process takes several objectives
         if self.goal == "pareto" and self.pruner in ("hyperband", "halving", "median"):
             raise ValueError(
-                f"pruner is {self.pruner!r} with several objectives, expected 'vitals' or 'none', "
+                f"pruner is {self.pruner!r} with several objectives, expected 'vitals', 'curve' or 'none', "
                 "or goal='quality': Optuna's pruners know one objective."
             )
 

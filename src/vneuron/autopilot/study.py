@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import hushed, optuna
 from .plan import Plan
-from .pruner import PROGRESS, VitalsPruner
+from .pruner import CURVE, PROGRESS, VitalsPruner
 from .storage import open_storage, shown
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def build_pruner(plan: Plan) -> BasePruner:
     pruners, epochs = optuna.pruners, plan.base.epochs
     if plan.pruner == "vitals":
         return VitalsPruner()
+    if plan.pruner == "curve":
+        return VitalsPruner(CURVE)
     if plan.pruner == "hyperband":
         return pruners.HyperbandPruner(1, max(epochs, 1), 3)
     if plan.pruner == "halving":
