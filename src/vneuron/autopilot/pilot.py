@@ -51,8 +51,8 @@ class AutoPilot:
         trials: how many, those that are stopped early included; 40 if no time is given either.
         time: seconds for all of it, final fit and comparison included.
         workers: processes, each with one thread.
-        pruner: "vitals", "curve" (the validation curve alone), or "none"; with one objective or another goal also "hyperband",
-            "halving" or "median".
+        pruner: "vitals", "curve" (the validation curve alone), or "none"; with one objective or
+            another goal also "hyperband", "halving" or "median".
         sampler: "tpe", "random", "nsga2" or "gp" (Optuna's).
         folds: rolling origins that a trial is judged on.
         steps: cap on an epoch's steps in trials; None is none.

@@ -67,7 +67,8 @@ class Plan:
             return  # Optuna's Gaussian process takes several objectives
         if self.goal == "pareto" and self.pruner in ("hyperband", "halving", "median"):
             raise ValueError(
-                f"pruner is {self.pruner!r} with several objectives, expected 'vitals', 'curve' or 'none', "
+                f"pruner is {self.pruner!r} with several objectives, expected 'vitals', "
+                "'curve' or 'none', "
                 "or goal='quality': Optuna's pruners know one objective."
             )
 

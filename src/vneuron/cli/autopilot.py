@@ -78,7 +78,8 @@ def run(
         str,
         typer.Option(
             rich_help_panel=SEARCH,
-            help="What stops trials early: vitals, curve (no vitals), none; unless the goal is pareto also "
+            help="What stops trials early: vitals, curve (no vitals), none; unless the "
+            "goal is pareto also "
             "hyperband, halving or median.",
         ),
     ] = "vitals",
