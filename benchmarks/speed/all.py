@@ -25,9 +25,8 @@ def main() -> int:
     parser.add_argument("--etth1", metavar="CSV", help="for --eve")
     parser.add_argument("--only", nargs="+", help="names of scripts")
     options = parser.parse_args()
-    scripts: dict[str, list[str]] = {
-        name: [] for name in ("step", "gather", "many_series", "paths", "startup", "ddp", "scaling")
-    }
+    plain = ("step", "by_hand", "gather", "many_series", "larger_than_memory", "paths", "startup")
+    scripts: dict[str, list[str]] = {name: [] for name in (*plain, "ddp", "scaling")}
     scripts["neuralforecast"] = ["--python", options.neuralforecast or "none"]
     scripts["time_to_quality"] = [options.eve or "none", options.etth1 or "none"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -1,6 +1,6 @@
 """The training step written out by hand: what torch's kernels alone cost, with nothing around them.
 
-    python benchmarks/speed/by_hand.py [--batch 256 1024] [--rounds 30]
+    python benchmarks/speed/by_hand.py [--batch 256 1024] [--rounds 30] [--keep-pages]
 
 Forward and backward of the network `trajectory` with white noise, derived on paper and written as
 calls of torch's kernels on buffers that are allocated once: no autograd, no modules, no optimiser
@@ -9,12 +9,15 @@ is checked against autograd's first. *products* are the bare matrix products and
 the same shapes (`step.floor_of`), *kernels* what one call of a kernel on two numbers takes, times
 the number of calls. What the step by hand takes beyond its products is work that every step has to
 do in some way: reading and writing activations, the mask of dropout, densities, the optimiser.
+With --keep-pages glibc keeps the memory that the step frees, and does not fetch it afresh.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
+import sys
 from collections.abc import Callable
 
 import torch
@@ -23,13 +26,18 @@ from step import HIDDEN, HORIZON, INPUT, WINDOWS, floor_of, step_of, stepper_of
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vneuron.forecasting.networks.normalisation import FLOOR
 from vneuron.forecasting.networks.network import MINIMUM_DF, MINIMUM_SPREAD, TrajectoryNetwork
+from vneuron.forecasting.networks.normalisation import FLOOR
 from vneuron.functional.gaussian import _CENTRE, _HALF_RANGE
 from vneuron.functional.woodbury import CHUNK
 from vneuron.objective import free_energy
 
 aten = torch.ops.aten
+KEEP_PAGES = {
+    "MALLOC_TOP_PAD_": str(2**26),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+}
 BETA, LEVELS, DROPPED = 0.1, 2**16, round(0.3 * 2**16)
 STATISTICS = 7  # kl, alive, µ, µ², σ², ln σ, ln² σ
 
@@ -57,8 +65,12 @@ class ByHand:
         sizes = [named[name].numel() for name in order]
         self.flat = torch.cat([named[name].detach().reshape(-1) for name in order])
         self.slope = torch.zeros_like(self.flat)
-        self.w = {n: p.view(named[n].shape) for n, p in zip(order, self.flat.split(sizes), strict=True)}
-        self.g = {n: p.view(named[n].shape) for n, p in zip(order, self.slope.split(sizes), strict=True)}
+        self.w = {
+            n: p.view(named[n].shape) for n, p in zip(order, self.flat.split(sizes), strict=True)
+        }
+        self.g = {
+            n: p.view(named[n].shape) for n, p in zip(order, self.slope.split(sizes), strict=True)
+        }
         ends = [sum(sizes[: len(matrices)]), sum(sizes[: len(sizes) - len(fast)]), sum(sizes)]
         self.groups = [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True) if b > a]
         self.first, self.second = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
@@ -89,9 +101,7 @@ class ByHand:
         size.square_().div_(INPUT).add_(FLOOR**2).sqrt_()
         u.div_(size)
         self.yn = torch.sub(y, mean, out=of("yn", b, HORIZON)).div_(size)
-        a = torch.addmm(
-            w["features.0.bias"], u, w["features.0.weight"].T, out=of("a", b, HIDDEN)
-        )
+        a = torch.addmm(w["features.0.bias"], u, w["features.0.weight"].T, out=of("a", b, HIDDEN))
         torch._C._nn.gelu(a, out=of("f", b, HIDDEN))
         if self.keep is None:
             draws = of("draws", b * HIDDEN // 2).view(torch.int64)
@@ -327,7 +337,7 @@ def hand_of(kind: str, batch: int, units: int) -> tuple[ByHand, Work]:
     """The step by hand, checked against autograd; and as a call without arguments."""
     _, task = stepper_of(kind, batch, units)
     network = task.network
-    flat = task._train.flat.values  # noqa: PD011
+    flat = task._train.flat.values
     hand = ByHand(kind, batch, units, network, flat)
     check(hand, task, batch)
     order = torch.randperm(WINDOWS)
@@ -384,7 +394,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[256, 1024])
     parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--keep-pages", action="store_true")
     options = parser.parse_args()
+    if options.keep_pages and not os.environ.keys() >= KEEP_PAGES.keys():
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_PAGES})
     torch.set_num_threads(1)
     tiny, other = torch.ones(2), torch.empty(2)
     for batch in options.batch:

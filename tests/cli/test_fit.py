@@ -47,6 +47,8 @@ def test_the_object_that_json_prints(fitted):
         (["--prior", "macro", "--macro-dim", "2"], {"prior": "macro", "macro_dim": 2}),
         (["--network", "reference", "--activity", "raw", "--latent-dim", "2"], {"activity": "raw"}),
         (["--control", "projection", "--scale-form", "gauge"], {"scale_form": "gauge"}),
+        (["--precision", "bf16-mixed"], {"precision": "bf16-mixed", "compile": False}),
+        pytest.param(["--compile"], {"compile": True}, marks=pytest.mark.slow),
     ],
 )
 def test_priors_and_forms_by_name(vneuron, small, place, table, options, found):

@@ -488,6 +488,27 @@ def test_the_same_seed_gives_the_same_bits(fitted, frame, tiny):
     assert weights(other) != weights(fitted)
 
 
+def test_in_bfloat16_it_learns_about_the_same(fitted, frame, tiny):
+    half = EVEForecaster(**{**tiny, "precision": "bf16-mixed"}).fit(frame)
+    assert {value.dtype for value in half.model.network.parameters()} == {torch.float32}
+    assert weights(half) != weights(fitted)
+    one, other = values(half.predict(level=[80])), values(fitted.predict(level=[80]))
+    assert np.isfinite(one).all()
+    assert np.abs(one - other).max() < 0.1 * np.ptp(other)
+
+
+@pytest.mark.slow
+def test_compiled_it_learns_the_same(frame, tiny):
+    options = {**tiny, "encoder": "linear", "features": "window", "dropout": 0.0, "epochs": 1}
+    one, other = (
+        EVEForecaster(**{**options, "compile": compiled}).fit(frame) for compiled in (False, True)
+    )
+    # the draws of z are not those of eager torch, and do not reach the forecast
+    np.testing.assert_allclose(
+        values(one.predict(level=[80])), values(other.predict(level=[80])), rtol=1e-3, atol=1e-3
+    )
+
+
 def test_fitting_leaves_the_callers_random_state(frame, tiny):
     torch.manual_seed(5)
     before = torch.random.get_rng_state()

@@ -42,6 +42,9 @@ SMALL: dict[str, Any] = {"latents": 16, "epochs": 3, "batch_size": 50}
 MODELS = {
     "iP": IterativePoissonVAE(steps=12, **SMALL),
     "iP learned prior": IterativePoissonVAE(steps=12, prior_rate=None, **SMALL),
+    "iP gamma prior": IterativePoissonVAE(
+        steps=12, beta=0.4, prior_rate=0.1, prior_shape=0.01, **SMALL
+    ),
     "iP through time": IterativePoissonVAE(steps=4, learning="through_time", **SMALL),
     "iP truncated": IterativePoissonVAE(steps=4, learning="through_time", truncate=1, **SMALL),
     "iP compat": IterativePoissonVAE(
@@ -211,7 +214,8 @@ def test_every_family_learns_under_every_decoder(
 
 
 @pytest.mark.parametrize(
-    "name", ["iP", "iG", "iG rectified", "LCA", "LCA nonnegative", "PC", "iPC"]
+    "name",
+    ["iP", "iP gamma prior", "iG", "iG rectified", "LCA", "LCA nonnegative", "PC", "iPC"],
 )
 def test_bars_are_learned(name: str, images: NDArray[np.float32]) -> None:
     model = clone(MODELS[name]).set_params(epochs=15).fit(images)
@@ -344,6 +348,9 @@ def test_before_fit_it_says_so(name: str, images: NDArray[np.float32]) -> None:
         (IterativePoissonVAE(beta=-1.0), "beta"),
         (IterativePoissonVAE(steps=0), "steps"),
         (IterativePoissonVAE(prior_rate=0.0), "prior_rate"),
+        (IterativePoissonVAE(prior_shape=-0.1), "prior_shape"),
+        (IterativePoissonVAE(prior_shape=0.1, prior_rate=None), "a held rate"),
+        (IterativePoissonVAE(prior_shape=0.1, learning="through_time"), "a held rate"),
         (IterativePoissonVAE(truncate=0), "truncate"),
         (IterativePoissonVAE(noise="loud"), "noise"),  # type: ignore[arg-type]
         (IterativePoissonVAE(decoder="rnn"), "decoder"),  # type: ignore[arg-type]

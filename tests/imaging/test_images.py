@@ -176,3 +176,15 @@ def test_a_linear_probe_reads_what_is_there() -> None:
     assert linear_probe(codes[:300], labels[:300], codes[300:], labels[300:]) > 0.97
     noise = rng.standard_normal((400, 3))
     assert linear_probe(noise[:300], labels[:300], noise[300:], labels[300:]) < 0.6
+
+
+def test_a_probe_chooses_its_penalty_on_training_codes() -> None:
+    # Few examples in many dimensions, one of which tells: a weak penalty fits noise.
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 1200)
+    codes = rng.standard_normal((1200, 200))
+    codes[:, 0] += 2.0 * labels
+    parts = codes[:600], labels[:600], codes[600:], labels[600:]
+    strict, loose = (linear_probe(*parts, strengths=(c,)) for c in (0.1, 1000.0))
+    assert linear_probe(*parts, strengths=(1000.0, 0.1)) == strict
+    assert strict > loose + 0.02

@@ -23,7 +23,8 @@ def test_it_is_the_seeds_own():
     one, again, other = (Permutation(10**10, seed).part(0, 1000) for seed in (1, 1, 2))
     assert (one == again).all()
     assert not (one == other).any()
-    assert one.min() >= 0 and one.max() < 10**10
+    assert one.min() >= 0
+    assert one.max() < 10**10
 
 
 def test_it_looks_like_chance():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["fit_command", "summary", "trials_frame", "write_results"]
 
 LEAST_FOR_IMPORTANCE = 8
-FLAGS_NOT_ON_THE_COMMAND_LINE = ("precision", "compile", "control_options")
+FLAGS_NOT_ON_THE_COMMAND_LINE = ("compile", "control_options")
 
 
 def summary(search: Search, found: Found) -> dict[str, Any]:

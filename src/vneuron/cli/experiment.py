@@ -44,6 +44,8 @@ class Experiment:
     ) -> dict[str, Any]:
         """Train, score and report; what is wrong with the data is found before anything is written.
 
+        Of several processes that torchrun started the first one alone scores and writes.
+
         Returns:
             "test", "windows", "health", "latent_share", "outcome", "train_cpu_seconds" by model,
             "notes" and "run", as `--json` prints them.
@@ -52,6 +54,7 @@ class Experiment:
         from ..forecasting.fitting import known_choices, open_run
         from ..forecasting.material import prepare
         from ..report.page import write_report
+        from ..training.launch import follows
 
         say = self.console.say
         chosen = known_choices(folder, resume=resume)
@@ -75,6 +78,8 @@ class Experiment:
             outcome = found.outcome.reason.value if found.outcome else "completed"
             metrics: dict[str, Any] = dict.fromkeys(("health", "latent_share"))
             metrics |= {"test": {}, "windows": 0}
+            if follows():
+                return {**metrics, "outcome": outcome}
             if not found.interrupted and run is not None:
                 metrics = score_field(found, self.panel, say=say)
                 write_results(run, found, metrics, self.panel)

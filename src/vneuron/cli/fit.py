@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from . import options
 from .console import Console, print_json, print_scores
+from .invocation import command, free_folder
 
 if TYPE_CHECKING:
     from ..forecasting.data.tables import Table
@@ -205,6 +205,17 @@ def run(
     devices: Annotated[
         int, typer.Option(rich_help_panel=options.RUN, help="Processes for training.")
     ] = 1,
+    precision: Annotated[
+        str, typer.Option(rich_help_panel=options.RUN, help="32-true or bf16-mixed.")
+    ] = "32-true",
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            rich_help_panel=options.RUN,
+            help="Train through torch.compile, which needs a C++ compiler and half a minute.",
+        ),
+    ] = False,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
@@ -212,54 +223,31 @@ def run(
     version: options.Version = False,
 ) -> int:
     """Train on DATA, score the test rows beside the baselines, write a run folder and a report."""
+    given = locals()  # most arguments are a field of the same name
     from ..forecasting.config import ForecasterConfig, network_defaults
     from ..forecasting.data.tables import read_table
+    from ..training.launch import follows
 
     started = time.monotonic()
-    console = Console(quiet=quiet)
+    console = Console(quiet=quiet or follows())
     treatment: dict[str, Any] = {
         "missing": missing or "error",
         "duplicates": duplicates or "error",
         "exogenous": exogenous or "error",
     }
     units, dropout = network_defaults(network).where_none(units, dropout)
-    config = ForecasterConfig(
-        horizon=horizon,
-        input_size=input_size,
-        units=units,
-        latent_dim=latent_dim,
-        network=network,  # type: ignore[arg-type]  # the config checks it and names the choices
-        activity=activity,  # type: ignore[arg-type]
-        lag=lag,
-        train_draws=train_draws,
-        draws=draws,
-        combine=combine,  # type: ignore[arg-type]
-        control=control,  # type: ignore[arg-type]
-        control_options=options.parse_numbers(control_option),
-        scale_form=scale_form,  # type: ignore[arg-type]
-        scale=scale,  # type: ignore[arg-type]
-        prior=prior,  # type: ignore[arg-type]
-        ar_form=ar_form,  # type: ignore[arg-type]
-        macro_dim=macro_dim,
-        beta=beta,
-        likelihood=likelihood,  # type: ignore[arg-type]
-        units_family=units_family,  # type: ignore[arg-type]
-        location=location,  # type: ignore[arg-type]
-        encoder=encoder,  # type: ignore[arg-type]
-        features=features,  # type: ignore[arg-type]
-        noise=noise,  # type: ignore[arg-type]
-        hidden=hidden,
-        dropout=dropout,
-        freq=options.parse_frequency(freq),
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        patience=patience,
-        seed=seed or 0,
-        device=device or "auto",  # type: ignore[arg-type]
-        devices=devices,
+    given |= {
+        "units": units,
+        "dropout": dropout,
+        "control_options": options.parse_numbers(control_option),
+        "freq": options.parse_frequency(freq),
+        "seed": seed or 0,
+        "device": device or "auto",
         **treatment,
-    )
+    }
+    # the config checks them, and names the choices
+    fields = ForecasterConfig.__dataclass_fields__
+    config = ForecasterConfig(**{name: given[name] for name in fields})
     sizes = {
         "train_size": options.parse_size(train_size),
         "val_size": options.parse_size(val_size),
@@ -280,10 +268,10 @@ def run(
     experiment = Experiment(table.panel, config, sizes, facts, console)
     folder = out or free_folder(data)
     result = experiment.run(
-        folder, baselines=baselines, resume=resume, overwrite=overwrite, command=_command()
+        folder, baselines=baselines, resume=resume, overwrite=overwrite, command=command()
     )
     result["seconds"] = round(time.monotonic() - started, 2)
-    if json:
+    if json and not follows():
         print_json(result)
     elif result["test"]:
         print_scores(result["test"], result["windows"])
@@ -299,17 +287,3 @@ def facts_of(table: Table) -> dict[str, Any]:
         "target": list(table.target),
         "rows": len(table.panel.times),
     }
-
-
-def _command() -> list[str]:
-    return ["vneuron", *sys.argv[1:]]
-
-
-def free_folder(data: Path, suffix: str = "") -> Path:
-    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is not taken."""
-    name = (data.name.split(".")[0] or "run") + suffix
-    folder, count = Path("runs") / name, 1
-    while folder.exists():
-        count += 1
-        folder = Path("runs") / f"{name}-{count}"
-    return folder

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..training.launch import follows
 from ..training.loop import Trainer
 from ..training.outcome import StopReason, TrainingOutcome
 from ..training.run_folder import RunFolder
@@ -76,7 +77,8 @@ def open_run(
 ) -> Iterator[RunFolder | None]:
     """The run folder of a fit: made and described, or found again and checked.
 
-    A run that fails before its first checkpoint leaves nothing behind.
+    A run that fails before its first checkpoint leaves nothing behind. Of several processes that
+    torchrun started the first one alone writes.
 
     Args:
         path: the folder; None keeps nothing.
@@ -96,8 +98,12 @@ def open_run(
     if resume and Path(path).is_dir():
         run = RunFolder.open(path)
         check_same(run, config, memory)
-        run.sweep()
+        if not follows():
+            run.sweep()
         yield run
+        return
+    if follows():
+        yield RunFolder(path)
         return
     with RunFolder.create(path, overwrite=overwrite) as run:
         write_start(run, config, memory, data)

@@ -11,14 +11,13 @@ W's rows with themselves and β times those of neighbours, one matrix product fo
 
 from __future__ import annotations
 
-from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from .own_noise import tridiagonal_times
+from .gram import OwnPrecision, SharedPrecision, precisions
 
 
 class Whitened(NamedTuple):
@@ -70,7 +69,7 @@ def gram(loading: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
         >>> gram(torch.ones(2, 1), torch.ones(1, 2), -0.5 * torch.ones(1, 1))
         tensor([[1.]])
     """
-    return _precisions(loading, alpha, beta).gram()
+    return precisions(loading, alpha, beta).gram()
 
 
 class _Solve(torch.autograd.Function):
@@ -91,9 +90,9 @@ class _Solve(torch.autograd.Function):
         alpha: Tensor | None,
         beta: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        omega = _precisions(loading, alpha, beta)
+        omega = precisions(loading, alpha, beta)
         b = omega.times(e) @ loading
-        found = factor(omega.gram(), scale, b, gradients=any(ctx.needs_input_grad))  # type: ignore[attr-defined]
+        found = factor(omega, scale, b, gradients=any(ctx.needs_input_grad))  # type: ignore[attr-defined]
         t = torch.addmm(e, scale * found.v, loading.T, alpha=-1.0)
         x = omega.times(t)
         kept = (t, x, found.v, loading, scale, alpha, beta, found.own, *found.pulled)
@@ -111,7 +110,7 @@ class _Solve(torch.autograd.Function):
         grad_q, grad_l = grad_q[:, None], grad_l[:, None]
         pushed = grad_q * x
         grad_scale = 2.0 * (grad_l * own - v * (pushed @ loading))
-        omega = _precisions(loading, alpha, beta)
+        omega = precisions(loading, alpha, beta)
         by_loading, by_alpha, by_beta = omega.pull(weight, pulled, precisions=of_omega)
         grad_loading = by_loading.addmm_(pushed.T, scale * v, alpha=-2.0)
         if by_alpha is not None and by_beta is not None:
@@ -119,132 +118,6 @@ class _Solve(torch.autograd.Function):
             by_alpha += direct[0].sum_to_size(by_alpha.shape)
             by_beta += direct[1].sum_to_size(by_beta.shape)
         return 2.0 * pushed if of_e else None, grad_loading, grad_scale, by_alpha, by_beta
-
-
-class _SharedPrecision(NamedTuple):
-    """One Ω for all windows, and so one A.
-
-    Attributes:
-        loading: W, [H, N].
-        alpha: [1, H]; None where Ω = I.
-        beta: [1, H − 1]; None with alpha.
-    """
-
-    loading: Tensor
-    alpha: Tensor | None
-    beta: Tensor | None
-
-    def times(self, rows: Tensor) -> Tensor:
-        """Ω times each row, [batch, H]."""
-        if self.alpha is None or self.beta is None:
-            return rows
-        return tridiagonal_times(self.alpha, self.beta, rows)
-
-    def gram(self) -> Tensor:
-        """A = W'ΩW, [N, N]."""
-        return self.times(self.loading.T) @ self.loading
-
-    def pull(
-        self, weight: Tensor, pulled: list[Tensor], *, precisions: bool
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Slopes of Σ_b g_b ln det M_b by W, α and β: 2 Ω W K, w'Kw and 2 w'Kw₊, K = Σ_b g_b K_b.
-
-        Args:
-            weight: g, [batch].
-            pulled: K_b, chunk by chunk, [chunk, N · N].
-            precisions: whether those by α and β are wanted.
-        """
-        units = self.loading.shape[1]
-        parts = zip(torch.split(weight, len(pulled[0])), pulled, strict=True)
-        k = torch.as_tensor(sum(g @ part for g, part in parts)).view(units, units)
-        by_loading = (2.0 * k) @ self.times(self.loading.T)
-        if not precisions:
-            return by_loading.T.contiguous(), None, None
-        drawn = self.loading @ k
-        by_alpha = (drawn * self.loading).sum(-1)
-        by_beta = 2.0 * (drawn[:-1] * self.loading[1:]).sum(-1)
-        return by_loading.T.contiguous(), by_alpha[None], by_beta[None]
-
-
-class _OwnPrecision(NamedTuple):
-    """An Ω for each window: A from products of W's rows, as lower triangles of T entries.
-
-    Attributes:
-        loading: W, [H, N].
-        alpha: [batch, H].
-        beta: [batch, H − 1].
-        own: w_h w_h', [H, T].
-        beside: w_h w_{h+1}' + w_{h+1} w_h', [H − 1, T].
-    """
-
-    loading: Tensor
-    alpha: Tensor
-    beta: Tensor
-    own: Tensor
-    beside: Tensor
-
-    def times(self, rows: Tensor) -> Tensor:
-        """Ω of each window times its row, [batch, H]."""
-        return tridiagonal_times(self.alpha, self.beta, rows)
-
-    def gram(self) -> Tensor:
-        """A = W'ΩW of each window, [batch, N, N]."""
-        units = self.loading.shape[1]
-        _, _, whole, _ = _triangle(units, self.loading.device)
-        packed = torch.addmm(self.alpha @ self.own, self.beta, self.beside)
-        return packed.index_select(1, whole).view(-1, units, units)
-
-    def pull(
-        self, weight: Tensor, pulled: list[Tensor], *, precisions: bool
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Slopes of Σ_b g_b ln det M_b by W, α and β, as `_SharedPrecision.pull`."""
-        units = self.loading.shape[1]
-        rows, columns, whole, lower = _triangle(units, self.loading.device)
-        twice = torch.where(rows == columns, 1.0, 2.0).to(self.loading.dtype)
-        to_own, to_beside = self.own.T, self.beside.T
-        if precisions:  # off the diagonal each entry of K counts twice
-            to_own, to_beside = to_own * twice[:, None], to_beside * twice[:, None]
-        by_own, by_beside = torch.zeros_like(self.own), torch.zeros_like(self.beside)
-        by_alpha, by_beta = [], []
-        first = 0
-        for part in pulled:
-            here = slice(first, first + len(part))
-            first += len(part)
-            k = part.index_select(1, lower).mul_(weight[here, None])
-            by_own.addmm_(self.alpha[here].T, k)
-            by_beside.addmm_(self.beta[here].T, k)
-            if precisions:
-                by_alpha.append(k @ to_own)
-                by_beta.append(k @ to_beside)
-        own = by_own.index_select(1, whole).view(-1, units, units)
-        found = torch.bmm(self.loading[:, None], own)[:, 0]
-        if len(self.loading) > 1:
-            beside = by_beside.index_select(1, whole).view(-1, units, units)
-            found[:-1] += torch.bmm(self.loading[1:, None], beside)[:, 0]
-            found[1:] += torch.bmm(self.loading[:-1, None], beside)[:, 0]
-        found.mul_(2.0)
-        return (found, _joined(by_alpha), _joined(by_beta)) if precisions else (found, None, None)
-
-
-def _precisions(
-    loading: Tensor, alpha: Tensor | None, beta: Tensor | None
-) -> _SharedPrecision | _OwnPrecision:
-    if alpha is None or beta is None or len(alpha) == 1:
-        return _SharedPrecision(loading, alpha, beta)
-    rows, columns, _, _ = _triangle(loading.shape[1], loading.device)
-    left, right = loading.index_select(1, rows), loading.index_select(1, columns)
-    beside = left[:-1] * right[1:] + left[1:] * right[:-1]
-    return _OwnPrecision(loading, alpha, beta, left * right, beside)
-
-
-@cache
-def _triangle(units: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rows and columns of a lower triangle, its places in the matrix, and the matrix's in it."""
-    rows, columns = torch.tril_indices(units, units, device=device)
-    place = torch.zeros(units, units, dtype=torch.int64, device=device)
-    place[rows, columns] = torch.arange(len(rows), device=device)
-    whole = torch.maximum(place, place.T).flatten()
-    return rows, columns, whole, rows * units + columns
 
 
 class Factored(NamedTuple):
@@ -269,11 +142,13 @@ CHUNK = 2**18
 the second-level cache of a core."""
 
 
-def factor(gram: Tensor, scale: Tensor, b: Tensor, *, gradients: bool) -> Factored:
+def factor(
+    omega: SharedPrecision | OwnPrecision, scale: Tensor, b: Tensor, *, gradients: bool
+) -> Factored:
     """Factor ``M = I + S A S`` window by window, a chunk of windows at a time.
 
     Args:
-        gram: A, ``[units, units]`` or one per window.
+        omega: what A is made of.
         scale: s, ``[batch, units]``.
         b: ``W' Ω e``, ``[batch, units]``.
         gradients: keep what a backward pass needs.
@@ -282,17 +157,21 @@ def factor(gram: Tensor, scale: Tensor, b: Tensor, *, gradients: bool) -> Factor
     rows = batch if scale.is_cuda else max(1, CHUNK // units**2)
     v, logdet, pulled = [], [], []
     own: list[Tensor] | None = [] if gradients else None
+    shared = omega.gram() if isinstance(omega, SharedPrecision) else None
     for first in range(0, batch, rows):
         s = scale[first : first + rows]
-        a = gram if gram.dim() == 2 else gram[first : first + rows]
-        inverse, logdet_m = inverse_and_logdet(a, s)
+        a = omega.gram(slice(first, first + rows)) if shared is None else shared
+        found, logdet_m = _cholesky(a, s)
         logdet.append(logdet_m)
-        half = inverse.mul_(s[:, None, :])
+        if own is None:  # the inverse itself is needed by gradients alone
+            right = (s * b[first : first + rows])[..., None]
+            v.append(torch.cholesky_solve(right, found)[..., 0])
+            continue
+        half = _inverse(found).mul_(s[:, None, :])
         # a product and a sum: a batched product with one column costs five times as much
         v.append((half * b[first : first + rows, None, :]).sum(-1))
-        if own is not None:
-            own.append((half * a).sum(-1))
-            pulled.append(half.mul_(s[:, :, None]).reshape(len(s), units * units))
+        own.append((half * a).sum(-1))
+        pulled.append(half.mul_(s[:, :, None]).reshape(len(s), units * units))
     return Factored(_joined(v), _joined(logdet), None if own is None else _joined(own), pulled)
 
 
@@ -316,12 +195,22 @@ def inverse_and_logdet(gram: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         >>> round(inverse.item(), 4), round(logdet.item(), 4)
         (0.5, 0.6931)
     """
+    found, logdet = _cholesky(gram, scale)
+    return _inverse(found), logdet
+
+
+def _cholesky(gram: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """The factor of M, and its log-determinant."""
     m = (scale[:, :, None] * gram).mul_(scale[:, None, :])
     torch.diagonal(m, dim1=-2, dim2=-1).add_(1.0)
     found, failed = torch.linalg.cholesky_ex(m)
     logdet = 2.0 * torch.diagonal(found, dim1=-2, dim2=-1).log().sum(-1)
+    return found, known(logdet, failed)
+
+
+def _inverse(found: Tensor) -> Tensor:
     # LAPACK's column order, read as rows: it is symmetric, and what follows wants rows
-    return torch.cholesky_inverse(found).mT, known(logdet, failed)
+    return torch.cholesky_inverse(found).mT
 
 
 def known(logdet: Tensor, failed: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class ClosedFormLearner(nn.Module):
         gram: E[m mᵀ + diag v], [latents, latents].
         cross: E[x mᵀ], [features, latents].
         square: E[x²], [features].
-        prior_sums: what prior and scale are solved from, [2, latents]: E r and E[r (u − u₀)] of
+        prior_sums: what prior and scale are solved from, [2, latents]: E r and E[r dKL/dr] of
             Poisson latents, E µ and E[µ² + σ²] of Gaussian ones.
         updates: batches seen, int64.
 
@@ -141,12 +141,12 @@ class ClosedFormLearner(nn.Module):
         return state
 
     def _prior_moments(self, state: DescentState, mean: Tensor) -> Tensor:
-        if isinstance(self.model, IterativeGaussian):
-            loc, log_scale = state.belief
-            second = loc.square() + torch.exp(2.0 * log_scale)
-            return torch.stack([loc.mean(0), second.mean(0)])
-        shift = state.belief[0] - self.model.prior_belief(1)[0]
-        return torch.stack([mean.mean(0), (mean * shift).mean(0)])
+        if isinstance(self.model, IterativePoisson):
+            slope = self.model.prior_slope(state.belief[0])
+            return torch.stack([mean.mean(0), (mean * slope).mean(0)])
+        loc, log_scale = state.belief
+        second = loc.square() + torch.exp(2.0 * log_scale)
+        return torch.stack([loc.mean(0), second.mean(0)])
 
     def _solve(self) -> None:
         decoder = self._decoder
@@ -165,7 +165,8 @@ class ClosedFormLearner(nn.Module):
         """Move each latent towards its best scale: more spikes of a smaller atom, or fewer.
 
         Under r → c r, Φ → Φ/c the mean image stays. The code's noise ½ r W falls as 1/c, and the
-        KL from a fixed r₀ rises by r (u − u₀) per ln c. They balance at c² = ½ r W / β r (u − u₀).
+        KL rises by r dKL/dr per ln c, which is r (u − u₀) for a Poisson prior. They balance at
+        c² = ½ r W / β r dKL/dr.
         Alternating inference and solving would get there too, but creeps. With a fineness κ the
         noise counts κ times: atoms get √κ times finer than the bound alone would have them.
         """

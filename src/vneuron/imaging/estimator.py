@@ -1,12 +1,10 @@
-"""What every image model is: an estimator in scikit-learn's manner, on disk without code."""
+"""What every image model is: an estimator in scikit-learn's manner."""
 
 from __future__ import annotations
 
-import json
-from abc import ABC, abstractmethod
+import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -15,11 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..training.checkpoint import load_weights, save_checkpoint
 from ..training.order import mixed_seed
 from ..training.run_folder import RunFolder
 from .images import to_rows
-from .resumption import check_same
+from .storage import StoredModel
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin
@@ -53,7 +50,7 @@ class CodeStep(NamedTuple):
     potential: Tensor
 
 
-class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class AbstractImageModel(TransformerMixin, BaseEstimator, StoredModel):  # type: ignore[misc]
     """An image model: `fit`, `transform` to codes, `inverse_transform` to images, `score_table`.
 
     Images are [n, pixels], [n, h, w] or [n, h, w, channels], of any numeric type; inside, they are
@@ -72,17 +69,11 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
     steps: int
     epochs: int
     batch_size: int
-    seed: int
     quiet: bool
-    device: str
     n_epochs_: int
     outcome_: str
 
     # -- the interface that subclasses write ---------------------------------------------------
-
-    @abstractmethod
-    def _build(self) -> nn.Module:
-        """The model before training, for images of `self.shape_`."""
 
     @abstractmethod
     def _train(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
@@ -133,10 +124,22 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
             RunFolderError: if `run_dir` holds something and `resume` is not set.
         """
         rows, shape = to_rows(images)
+        return self._learn_from(rows, shape, run_dir, resume, overwrite, source)
+
+    def _learn_from(
+        self,
+        rows: Tensor,
+        shape: tuple[int, ...],
+        run_dir: str | Path | None,
+        resume: bool,
+        overwrite: bool,
+        source: Mapping[str, Any] | None,
+    ) -> Self:
+        """Learn from rows of pixels of images of a shape; a row may hold several frames."""
         if len(rows) < 2:
             raise ValueError("there is 1 image, expected at least 2: one has to be held out.")
         self.shape_ = shape
-        self.n_features_in_ = rows.shape[1]
+        self.n_features_in_ = math.prod(shape)
         self.scale_ = float(rows.std()) or 1.0
         rows = rows / self.scale_
         with torch.random.fork_rng():
@@ -252,78 +255,6 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
         self._fitted()
         return self._decode(activity)
 
-    # -- on disk -------------------------------------------------------------------------------
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to a folder: JSON and safetensors, no code.
-
-        Args:
-            path: a folder that is empty or does not exist.
-
-        Raises:
-            RunFolderError: if the folder holds something else.
-        """
-        self._fitted()
-        with RunFolder.create(path) as run:
-            run.write_json("config.json", self._config())
-            self._write(run)
-
-    @classmethod
-    def load(cls, path: str | Path, device: str | None = None) -> Self:
-        """Read what `save`, or `fit(run_dir=...)`, wrote.
-
-        Args:
-            path: the folder.
-            device: where the model is to be, if not where it was fitted.
-
-        Raises:
-            RunFolderError: if the folder is missing, damaged or of another kind of model.
-            ValueError: if the model is of another class, or there is no such device.
-        """
-        run = RunFolder.open(path)
-        config = run.read_json("config.json")
-        found = config.get("estimator")
-        if found != cls.__name__:
-            raise ValueError(
-                f"{path}: holds a model of kind {found!r}, not {cls.__name__}: load it with "
-                f"vneuron.imaging.{found}.load"
-            )
-        model = cls(**config["model"])
-        if device is not None:
-            model.device = device
-        model.shape_ = tuple(config["data"]["shape"])
-        model.n_features_in_ = int(np.prod(model.shape_))
-        model.scale_ = float(config["data"]["scale"])
-        model.module_ = model._build()
-        load_weights(run, "model", model.module_)
-        model.module_.to(model._device()).eval()
-        return model
-
-    def _config(self) -> dict[str, Any]:
-        return {
-            "vneuron": version("vneuron"),
-            "estimator": type(self).__name__,
-            "model": json.loads(json.dumps(self.get_params())),
-            "data": {"shape": list(self.shape_), "scale": self.scale_},
-            "seed": self.seed,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-
-    def _open_run(
-        self, path: Path, resume: bool, overwrite: bool, source: Mapping[str, Any] | None
-    ) -> RunFolder:
-        config = self._config() | ({} if source is None else {"source": dict(source)})
-        if resume and path.is_dir() and any(path.iterdir()):
-            run = RunFolder.open(path)
-            check_same(run, config)
-            return run
-        run = RunFolder.create(path, overwrite=overwrite)
-        run.write_json("config.json", config)
-        return run
-
-    def _write(self, run: RunFolder) -> None:
-        save_checkpoint(run, "model", self._fitted())
-
     def _remember(self, arguments: Mapping[str, Any]) -> None:
         """Keep the arguments of `__init__` under their own names, as scikit-learn wants them."""
         for name in self._get_param_names():
@@ -336,16 +267,6 @@ class AbstractImageModel(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
                 f"this {type(self).__name__} is not fitted yet: call fit with images first."
             )
         return module
-
-    def _device(self) -> torch.device:
-        known = ("auto", "cpu", "cuda")
-        if self.device not in known:
-            raise ValueError(f"device is {self.device!r}, expected one of {known}.")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device is 'cuda', and none is here; expected one: use 'cpu'.")
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
 
     def _counts(self) -> bool:
         """Whether samples are whole numbers."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +22,8 @@ from ..training.run_folder import RunFolder
 from .closed_form import ClosedFormLearner, Noise
 from .decoders import DecoderKind
 from .estimator import AbstractImageModel, CodeStep
+from .films import Motion, film_of, given_film
+from .images import ImageError, to_rows
 from .learning import learn_by_gradient, learn_by_settling, update_count
 from .through_time import ThroughTime
 
@@ -36,6 +39,7 @@ class AbstractIterativeVAE(AbstractImageModel):
     beta: float | None
     learning: Learning
     truncate: int | None
+    motion: Motion
     decoder: DecoderKind
     noise: Noise
     learning_rate: float
@@ -58,14 +62,58 @@ class AbstractIterativeVAE(AbstractImageModel):
 
         Uses stochastic natural-gradient steps with a rolling anchor, whatever the learning.
         """
-        from .images import to_rows
-
         rows, _ = to_rows(frame, self.n_features_in_)
         device = next(self.module_.parameters()).device
         with torch.no_grad():
             return self.module_.step(state, (rows / self.scale_).to(device))
 
+    def watch(self, frames: Iterable[Any], state: Any = None) -> Iterator[Any]:
+        """The state after each frame: of a film, a camera, or `streams.rotating` and `jittering`.
+
+        Nothing is kept between calls. A state's activity is its code: `model.module_.activity`.
+
+        Args:
+            frames: each [batch, pixels] or [batch, h, w]; one and the same again and again is a
+                still image.
+            state: where to go on; None begins at the prior.
+
+        Yields:
+            States, one for each frame.
+        """
+        for frame in frames:
+            if state is None:
+                state = self.init_state(len(frame))
+            state = self.step(state, frame)
+            yield state
+
     # -- learning ------------------------------------------------------------------------------
+
+    def fit_films(self, films: Any, **options: Any) -> Self:
+        """Learn through time from films: every step of inference sees the next frame.
+
+        Args:
+            films: [n, frames, pixels] or [n, frames, h, w], all of one length, which takes the
+                place of `steps`.
+            options: `run_dir` and the others of `fit`.
+
+        Raises:
+            ImageError: if films have another shape.
+            ValueError: if learning is not "through_time".
+        """
+        array = films.detach().cpu().numpy() if isinstance(films, Tensor) else np.asarray(films)
+        if array.ndim not in (3, 4) or 0 in array.shape:
+            raise ImageError(
+                f"films have shape {array.shape}, expected [n, frames, pixels] or "
+                "[n, frames, h, w] with none of them 0."
+            )
+        if self.learning != "through_time":
+            raise ValueError(
+                f"learning is {self.learning!r}, and films are learned from through time; expected "
+                "'through_time': set it, or fit the frames as images."
+            )
+        rows, _ = to_rows(array.reshape(len(array), -1))
+        kept = {"run_dir": None, "resume": False, "overwrite": False, "source": None}
+        return self._learn_from(rows, array.shape[2:], **(kept | options))
 
     def _train(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
         self._check()
@@ -75,10 +123,8 @@ class AbstractIterativeVAE(AbstractImageModel):
             self._train_through_time(images, held_out, run)
 
     def _train_closed_form(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
-        model, beta = self.module_, self._beta()
-        prior_rate = getattr(self, "prior_rate", None)
-        fineness = getattr(self, "fineness", 1.0)
-        learner = ClosedFormLearner(model, self.noise, prior_rate, fineness).to(images.device)
+        beta = self._beta()
+        learner = self._learner().to(images.device)
         learner.start(images)
 
         def learn(batch: Tensor) -> Tensor:
@@ -86,11 +132,18 @@ class AbstractIterativeVAE(AbstractImageModel):
 
         learn_by_settling(self, learner, learn, images, held_out, run)
 
+    def _learner(self) -> ClosedFormLearner:
+        return ClosedFormLearner(self.module_, self.noise)
+
     def _train_through_time(self, images: Tensor, held_out: Tensor, run: RunFolder | None) -> None:
         updates = update_count(self, images)
+        frames = images.shape[1] // self.n_features_in_  # more than one in a given film
+        steps = self.steps if frames == 1 else frames
+        film = film_of(self.motion, self.shape_) if frames == 1 else given_film
+        beta, truncate = self._beta(), self.truncate
         learn_by_gradient(
             self,
-            ThroughTime(self.module_, self.steps, self._beta(), self.truncate, updates),
+            ThroughTime(self.module_, steps, beta, truncate, updates, film=film),
             images,
             held_out,
             run,
@@ -140,6 +193,11 @@ class AbstractIterativeVAE(AbstractImageModel):
             raise ValueError(
                 f"learning is {self.learning!r}, expected one of {get_args(Learning)}."
             )
+        if self.motion != "still" and self.learning != "through_time":
+            raise ValueError(
+                f"motion is {self.motion!r} with learning={self.learning!r}, expected "
+                "'through_time': codes that settle need images that rest."
+            )
         if self.noise not in get_args(Noise):
             raise ValueError(f"noise is {self.noise!r}, expected one of {get_args(Noise)}.")
         least = {"steps": 1, "epochs": 1, "batch_size": 1}
@@ -148,13 +206,5 @@ class AbstractIterativeVAE(AbstractImageModel):
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {bound}.")
-        prior_rate = getattr(self, "prior_rate", None)
-        if prior_rate is not None and not prior_rate > 0:
-            raise ValueError(
-                f"prior_rate is {prior_rate}, expected a positive number, or None to learn it."
-            )
-        fineness = getattr(self, "fineness", 1.0)
-        if not fineness > 0:
-            raise ValueError(f"fineness is {fineness}, expected a positive number.")
         if self.beta is not None and not self.beta >= 0:
             raise ValueError(f"beta is {self.beta}, expected a number not below 0.")

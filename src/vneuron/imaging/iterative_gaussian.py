@@ -7,6 +7,7 @@ from torch import nn
 from ..inference import Activation, IterativeGaussian
 from .closed_form import Noise
 from .decoders import DecoderKind, build_decoder
+from .films import Motion
 from .iterative import AbstractIterativeVAE, Learning
 
 __all__ = ["IterativeGaussianVAE"]
@@ -26,6 +27,8 @@ class IterativeGaussianVAE(AbstractIterativeVAE):
         batch_size: images at a time.
         learning: "closed_form" or "through_time", as in `IterativePoissonVAE`.
         truncate: under "through_time", steps between cuts of the gradient; None never cuts.
+        motion: under "through_time", how images are shown: "still", "rotating" or "jittering". For
+            films of your own see `fit_films`.
         decoder: "linear", "mlp" or "conv".
         noise: in closed form, whether σ is "shared" or one for each "pixel".
         learning_rate: of AdamW under "through_time".
@@ -59,6 +62,7 @@ class IterativeGaussianVAE(AbstractIterativeVAE):
         batch_size: int = 200,
         learning: Learning = "closed_form",
         truncate: int | None = None,
+        motion: Motion = "still",
         decoder: DecoderKind = "linear",
         noise: Noise = "shared",
         learning_rate: float = 0.005,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from ..inference import AbstractIterativeModel
 from ..training.task import AbstractTask, StepOutput
 from .annealing import ramp
+from .films import Film
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +35,7 @@ class ThroughTime(nn.Module):
         truncate: steps between cuts of the gradient; None never cuts.
         updates: how many optimiser steps there will be, for the ramps.
         temperatures: of relaxed counts, at the start and from half of the updates on.
+        film: what is seen of a batch, frame after frame; still images by default.
 
     Attributes:
         done: optimiser steps so far: it places the ramps, also after a resumption.
@@ -48,6 +51,7 @@ class ThroughTime(nn.Module):
         truncate: int | None,
         updates: int,
         temperatures: tuple[float, float] = (1.0, 0.05),
+        film: Film = itertools.repeat,
     ) -> None:
         super().__init__()
         self.model = model
@@ -56,10 +60,11 @@ class ThroughTime(nn.Module):
         self.truncate = truncate
         self.updates = updates
         self.temperatures = temperatures
+        self.film = film
         self.register_buffer("done", torch.zeros((), dtype=torch.int64))
 
     def forward(self, images: Tensor) -> StepOutput:
-        """The loss of a batch, [batch, features], as a trainer wants it."""
+        """The loss of a batch, [batch, features or frames · features], as a trainer wants it."""
         at = int(self.done) / self.updates if self.training else 1.0
         beta = ramp(at, 1e-4, self.beta, start=0.001, end=0.101)
         openness = ramp(at, 0.0, 1.0, start=0.001, end=0.101)
@@ -80,12 +85,12 @@ class ThroughTime(nn.Module):
         constants = model.constants()
         state = model.init_state(len(images), temperature, constants)
         nll, kl = images.new_zeros(len(images)), images.new_zeros(len(images))
-        for step in range(self.steps):
+        for step, frame in enumerate(self.film(images, self.steps)):
             if self.truncate is not None and step > 0 and step % self.truncate == 0:
                 state = type(state)(*(part.detach() for part in state))
             before = state
-            state = model.step(before, images, temperature, constants, openness)
-            terms = model.terms(before, state, images, constants)
+            state = model.step(before, frame, temperature, constants, openness)
+            terms = model.terms(before, state, frame, constants)
             nll, kl = nll + terms.nll, kl + terms.kl.sum(-1)
         return nll / self.steps, kl / self.steps
 

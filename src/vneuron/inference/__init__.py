@@ -2,6 +2,7 @@
 
 from .decoding import AbstractDecoder, LinearDecoder, NonlinearDecoder
 from .descent import DescentState, descend, descent_step, init_descent
+from .gamma_prior import GammaPrior
 from .gaussian import Activation, GaussianState, IterativeGaussian
 from .model import AbstractIterativeModel, Belief, Constants, Moments, StepTerms
 from .natural import Evidence, GaussianBelief, linear_evidence, natural_step
@@ -17,6 +18,7 @@ __all__ = [
     "Constants",
     "DescentState",
     "Evidence",
+    "GammaPrior",
     "GaussianBelief",
     "GaussianState",
     "InferenceOptions",

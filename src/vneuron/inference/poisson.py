@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from ..functional.poisson import kl_divergence, relaxed_sample, sample_counts
 from ..functional.soft_clamp import soft_clamp
 from . import reference_compat
 from .decoding import AbstractDecoder
+from .gamma_prior import GammaPrior
 from .model import AbstractIterativeModel, Belief, Constants, Moments, StepTerms
 from .options import InferenceOptions
 
@@ -48,9 +50,13 @@ class IterativePoisson(AbstractIterativeModel[PoissonState]):
         decoder: f.
         options: how steps are taken.
         prior_log_rate: bounds of the uniform distribution that u₀ is drawn from before training.
+        prior_shape: a, for a prior whose rate is itself drawn from Gamma(a) (`GammaPrior`) with the
+            mean `prior_mean`, in place of Pois(e^u₀); None is the latter.
+        prior_mean: its expected spikes; also where inference starts.
 
     Attributes:
-        log_prior: u₀, [latents], learned.
+        log_prior: u₀, [latents], learned; under a gamma prior ln of its mean, held.
+        gamma_prior: None where counts are Poisson.
 
     Example:
         >>> from vneuron.inference import LinearDecoder
@@ -66,9 +72,16 @@ class IterativePoisson(AbstractIterativeModel[PoissonState]):
         decoder: AbstractDecoder,
         options: InferenceOptions | None = None,
         prior_log_rate: tuple[float, float] = (-6.0, -4.0),
+        prior_shape: float | None = None,
+        prior_mean: float = 0.1,
     ) -> None:
         super().__init__(decoder, options, parts=1)
         self.log_prior = nn.Parameter(torch.empty(decoder.latents).uniform_(*prior_log_rate))
+        self.gamma_prior = None
+        if prior_shape is not None:
+            highest = self.options.max_log_rate
+            self.gamma_prior = GammaPrior(prior_shape, prior_mean, MIN_LOG_RATE, highest)
+            self.log_prior.requires_grad_(False).fill_(math.log(prior_mean))
 
     def init_state(
         self, batch: int, temperature: float = 0.0, constants: Constants | None = None
@@ -116,7 +129,10 @@ class IterativePoisson(AbstractIterativeModel[PoissonState]):
         """
         velocity = drive - (constants.curvature + constants.leak)
         if anchor is not None:
-            velocity = velocity - self.options.kl_weight * (log_rate - anchor)
+            pull = log_rate - anchor
+            if self.options.anchor == "fixed":
+                pull = self.prior_slope(log_rate)
+            velocity = velocity - self.options.kl_weight * pull
         if self.options.reference_compat:
             return reference_compat.poisson_move(log_rate, constants.gain * velocity, openness)
         moved = log_rate + soft_clamp(constants.gain * velocity, self.options.max_step)
@@ -129,10 +145,10 @@ class IterativePoisson(AbstractIterativeModel[PoissonState]):
         nll = self.nll(frame, state.prediction, constants)
         if self.options.draws == "mean":
             nll = nll + state.spikes @ constants.curvature
-        before = anchor.log_rate if self.options.anchor == "rolling" else self.log_prior
-        if self.options.reference_compat:
-            return StepTerms(nll, reference_compat.poisson_kl(state.log_rate, before))
-        return StepTerms(nll, kl_divergence(state.log_rate, before))
+        if self.options.anchor == "fixed":
+            return StepTerms(nll, self.belief_kl((state.log_rate,)))
+        divergence = reference_compat.poisson_kl if self.options.reference_compat else kl_divergence
+        return StepTerms(nll, divergence(state.log_rate, anchor.log_rate))
 
     def activity(self, state: PoissonState) -> Tensor:
         """Spike counts z."""
@@ -170,8 +186,16 @@ class IterativePoisson(AbstractIterativeModel[PoissonState]):
         return Moments(rate, rate)
 
     def belief_kl(self, belief: Belief) -> Tensor:
-        """KL from the learned prior, [batch, latents] in nats."""
+        """KL from the prior, [batch, latents] in nats."""
+        if self.gamma_prior is not None:
+            return self.gamma_prior.kl(belief[0])
         return kl_divergence(belief[0], self.log_prior)
+
+    def prior_slope(self, log_rate: Tensor) -> Tensor:
+        """dKL/dr from the prior, [batch, latents]: u − u₀ where that is Poisson."""
+        if self.gamma_prior is not None:
+            return self.gamma_prior.slope(log_rate)
+        return log_rate - self.log_prior
 
     def direction(
         self, belief: Belief, drive: Tensor, constants: Constants, kl_weight: float
@@ -179,7 +203,7 @@ class IterativePoisson(AbstractIterativeModel[PoissonState]):
         """The natural gradient over β + r diag(ΦᵀΣ⁻¹Φ), the curvature per spike of each latent."""
         (log_rate,) = belief
         velocity = drive - (constants.curvature + constants.leak)
-        velocity = velocity - kl_weight * (log_rate - self.log_prior)
+        velocity = velocity - kl_weight * self.prior_slope(log_rate)
         stiffness = 2.0 * constants.curvature * log_rate.exp() + kl_weight
         return (velocity / stiffness.clamp_min(self.least_stiffness),)
 

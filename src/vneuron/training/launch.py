@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "build_fabric",
+    "follows",
     "hush",
     "launch",
     "processes",
@@ -40,6 +41,11 @@ def under_torchrun() -> bool:
         and torch.distributed.is_torchelastic_launched()
         and int(os.environ["WORLD_SIZE"]) > 1
     )
+
+
+def follows() -> bool:
+    """Whether this process was started by torchrun beside a first one, which alone writes."""
+    return under_torchrun() and os.environ["RANK"] != "0"
 
 
 def spawns(config: TrainingConfig) -> bool:

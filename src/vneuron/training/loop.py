@@ -10,7 +10,7 @@ from torch import Tensor
 from .config import TrainingConfig
 from .interruption import Interruption
 from .journal import MAIN_MODEL, Journal
-from .launch import build_fabric, hush, launch, processes, shared_copy, spawns, unshare
+from .launch import build_fabric, follows, hush, launch, processes, shared_copy, spawns, unshare
 from .outcome import StopReason, TrainingOutcome
 from .progress import SilentProgress, choose_progress
 from .run_folder import RunFolder
@@ -89,7 +89,9 @@ class Trainer:
         if resume and run is None:
             raise ValueError("resume is True without a run folder: pass the run to go on with.")
         journal = None if run is None else Journal(run, name, writing=False)
-        if journal is not None and journal.has_checkpoint:
+        # What the first process makes of the folder may be half done by now.
+        fresh = follows() and not resume
+        if journal is not None and not fresh and journal.has_checkpoint:
             if not resume:
                 raise journal.already_trained()
             identity = Identity.of(self.config, task, processes(self.config))

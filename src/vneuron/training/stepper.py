@@ -89,7 +89,7 @@ class Stepper:
         norm = nn.utils.get_total_norm(gradients)
         if self._fused:
             # The kernel divides by it as it reads the gradients, which saves a pass over them.
-            self._optimizer.grad_scale = (norm / largest).clamp_min(1.0)
+            self._optimizer.grad_scale = (norm / largest).clamp_min(1.0)  # type: ignore[attr-defined]
         else:
             nn.utils.clip_grads_with_norm_(self._parameters, largest, norm)
 

@@ -71,8 +71,9 @@ class AbstractTask(ABC):
         """The groups for AdamW: "params", and as wanted "weight_decay", "lr_scale", "lr_span".
 
         `lr_scale` multiplies the learning rate of a group; 1 if absent. `lr_span` is the share of
-        the run after which it is zero, and the group rests, but not before step 800; 1 if absent. Order and content must
-        be the same each time: checkpoints identify parameters by their place.
+        the run after which it is zero, and the group rests, but not before step 800; 1 if absent.
+        Order and content must be the same each time: checkpoints identify parameters by their
+        place.
         """
 
     @abstractmethod

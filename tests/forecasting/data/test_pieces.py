@@ -31,7 +31,8 @@ def both(path, monkeypatch, **options):
     with monkeypatch.context() as patch:
         patch.setattr(pieces, "IN_PIECES_FROM", 10**12)
         whole = read_table(path, **options)
-    assert found.panel.mapped and not whole.panel.mapped
+    assert found.panel.mapped
+    assert not whole.panel.mapped
     return found.panel, whole.panel
 
 

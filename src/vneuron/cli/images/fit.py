@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from .. import options
 from ..console import Console, print_json
-from ..fit import free_folder
+from ..invocation import command, free_folder
 from .models import build
 from .options import SOURCE_HELP, Key
 from .table import print_steps
@@ -142,7 +141,7 @@ def run(
         run_dir=folder,
         resume=resume,
         overwrite=overwrite,
-        source=material.facts | {"notes": list(material.notes), "command": _command()},
+        source=material.facts | {"notes": list(material.notes), "command": command()},
     )
     seconds = {"fit": round(time.process_time() - clock, 2)}
     result: dict[str, Any] = {
@@ -163,7 +162,3 @@ def run(
 def _recipe(usual: Recipe, **given: Any) -> Recipe:
     """The source's usual recipe, with what was asked for."""
     return replace(usual, **{name: value for name, value in given.items() if value is not None})
-
-
-def _command() -> list[str]:
-    return ["vneuron", *sys.argv[1:]]

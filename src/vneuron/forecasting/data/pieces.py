@@ -64,9 +64,13 @@ class LongFile:
         """These columns, piece by piece."""
         first = 0
         with pq.ParquetFile(self.path, read_dictionary=["unique_id"]) as file:
-            for batch in file.iter_batches(PIECE, columns=list(columns)):
-                yield Piece(self.path, batch, first)
-                first += batch.num_rows
+            for group in range(file.num_row_groups):
+                # group by group: a reader of the whole file keeps what it has read
+                for batch in file.iter_batches(PIECE, row_groups=[group], columns=list(columns)):
+                    yield Piece(self.path, batch, first)
+                    first += batch.num_rows
+                # Arrow's allocator would keep what it has freed
+                pa.default_memory_pool().release_unused()
 
 
 class Piece(NamedTuple):
@@ -266,7 +270,7 @@ def _part(rows: FlatRows, first: int, stop: int) -> tuple[FlatRows, tuple[str, .
         rows.ids[first:stop],
         codes,
         np.array(rows.stamps[here]),
-        np.array(rows.values[here]),
+        np.array(rows.values[here]),  # noqa: PD011
         integer_time=rows.integer_time,
         zone=rows.zone,
     )

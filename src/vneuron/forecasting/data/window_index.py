@@ -26,7 +26,7 @@ class Listed(NamedTuple):
     series: Tensor
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Windows."""
         return len(self.starts)
 
@@ -62,7 +62,7 @@ class Runs(NamedTuple):
     step: int
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Windows."""
         return int(self.ends[-1])
 
@@ -74,7 +74,7 @@ class Runs(NamedTuple):
 
     def all(self) -> Listed:
         """Every window, listed."""
-        return self.at(torch.arange(self.count, device=self.ends.device))
+        return self.at(torch.arange(self.size, device=self.ends.device))
 
     def to(self, device: torch.device | str) -> Runs:
         """The same on another device."""

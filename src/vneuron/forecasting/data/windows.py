@@ -87,7 +87,7 @@ class Windows:
     floor: Tensor | None = None
 
     def __len__(self) -> int:
-        return self.index.count
+        return self.index.size
 
     @property
     def starts(self) -> Tensor:
@@ -229,7 +229,7 @@ def windows_between(
         middle = starts + input_size
         useful = (seen[middle] > seen[starts]) & (seen[middle + horizon] > seen[middle])
         index = Listed(torch.from_numpy(starts[useful]), torch.from_numpy(series[useful]))
-    elif index.count <= LISTED_UP_TO:
+    elif index.size <= LISTED_UP_TO:
         index = index.all()
     return Windows(flat, index.to(device), input_size, horizon)
 

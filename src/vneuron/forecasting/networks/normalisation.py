@@ -25,7 +25,7 @@ class WindowScale(NamedTuple):
 
     def apply(self, values: Tensor) -> Tensor:
         """(values − location) / scale, [batch, steps]."""
-        return (values - self.location) / self.scale
+        return torch.sub(values, self.location).div_(self.scale)
 
     def first(self, count: int) -> WindowScale:
         """Those of the first windows alone."""
@@ -60,7 +60,9 @@ def window_scale(
         return WindowScale(zero, zero + 1.0)
     if observed is None:
         mean = context.mean(-1, keepdim=True)
-        variance = (context - mean).square().mean(-1, keepdim=True)
+        # a norm needs no array of squares
+        size = torch.linalg.vector_norm(context - mean, dim=-1, keepdim=True)
+        variance = size.square() / context.shape[-1]
     else:
         count = observed.sum(-1, keepdim=True).clamp_min(1)
         zero = torch.zeros_like(context)

@@ -37,7 +37,8 @@ class Circuit:
 
     With V = W this is the model's natural gradient, and its rest is the code that descent finds.
     V = diag W cuts what neurons say to one another, V = 0 what each says to itself too: the
-    controls for whatever is claimed of lateral inhibition.
+    controls for whatever is claimed of lateral inhibition. Under a gamma prior its dKL/dr stands in
+    the place of u − u₀.
 
     Args:
         model: fitted in closed form, with a linear decoder.
@@ -50,7 +51,7 @@ class Circuit:
     Attributes:
         weights: Σ⁻¹ Φ, what neurons read, [features, latents].
         feedback: V, [latents, latents]; None where it is 0.
-        rest: u₀, [latents].
+        rest: u₀, [latents], where the network begins.
         cost: ½ diag W + λ, [latents].
         beta: β.
 
@@ -96,6 +97,7 @@ class Circuit:
             self.weights = decoder.dictionary * constants.precision[:, None]
             overlap = decoder.dictionary.T @ self.weights
             self.rest = module.log_prior.clone()
+            self._slope = module.prior_slope  # dKL/dr
             self.cost = constants.curvature + constants.leak
         cut = {"all": overlap, "self": torch.diag(overlap.diagonal()), "none": None}
         self.feedback = cut[lateral]
@@ -116,6 +118,7 @@ class Circuit:
         potential = self.rest.expand(batch, -1)
         return CircuitState(potential, self._output(potential))
 
+    @torch.no_grad()
     def step(self, state: CircuitState, drive: Tensor) -> CircuitState:
         """The network one step later.
 
@@ -123,7 +126,7 @@ class Circuit:
             state: from `init`, or the step before.
             drive: of what is seen now, [batch, latents].
         """
-        velocity = drive - self.cost - self.beta * (state.potential - self.rest)
+        velocity = drive - self.cost - self.beta * self._slope(state.potential)
         if self.feedback is not None:
             velocity = velocity - state.output @ self.feedback
         # Without a bound a first burst from rest overshoots for long; at rest it does not act.
