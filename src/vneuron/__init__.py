@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .autopilot import AutoPilot
     from .controls import (
         Allocation,
         BandCalibration,
@@ -70,6 +71,7 @@ __all__ = [
     "AbstractUnit",
     "AdjustableUnit",
     "Allocation",
+    "AutoPilot",
     "AutoregressiveNormal",
     "BandCalibration",
     "Collect",
@@ -121,6 +123,7 @@ __all__ = [
 # Where each name lives. Nothing is imported before it is asked for: `vneuron --help` needs no
 # torch, and who wants the layers alone does not pay for the forecaster's imports (pandas and more).
 _ROOMS = {
+    "autopilot": ("AutoPilot",),
     "controls": (
         "Allocation",
         "BandCalibration",

@@ -90,3 +90,38 @@ def test_a_short_run_is_controlled_too(preset: str, k: int) -> None:
             layer.statistics.energy.max()
             < 1.5 * layer.controls[0 if preset == "projection" else 1].bounds().high.max()
         )
+
+
+def test_settings_reach_their_controls() -> None:
+    layer = vn.GaussianUnits(3, 4)
+    settings = {
+        "target": 0.03,
+        "kl_high": 0.5,
+        "beta_max": 4e-3,
+        "limit": 1.5,
+        "every": 10,
+        "ramp": 0.2,
+    }
+    vn.attach_preset(layer, "homeostasis", steps=96, settings=settings)
+    budget, band, homeostasis = layer.controls[0], layer.controls[1], layer.controls[2]
+    assert budget.high == 0.5
+    assert budget.beta_max == pytest.approx(4e-3 * 96)
+    assert band.ramp == 0.2
+    assert homeostasis.limit == 1.5
+    assert homeostasis.every == 10
+    adaptive = vn.GaussianUnits(3, 4)
+    vn.attach_preset(adaptive, "adaptive", settings={"worth": 0.4})
+    assert adaptive.controls[0].worth == 0.4
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "message"),
+    [
+        ("adaptive", {"target": 0.03}, "'adaptive' has no setting 'target'"),
+        ("free", {"rate": 0.1}, "'free' has no setting 'rate'"),
+        ("free", {"target": "low"}, "target is 'low', expected a number"),
+    ],
+)
+def test_settings_that_a_preset_does_not_have_are_refused(preset, settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        vn.attach_preset(vn.GaussianUnits(3, 4), preset, settings=settings)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from . import demo, evaluate, fit, forecast, health, info, report
+from . import autopilot, demo, evaluate, fit, forecast, health, info, report
 from .images.app import app as images
 from .options import show_version
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, fit, forecast, evaluate, health, report, info):
+for verb in (demo, fit, forecast, evaluate, autopilot, health, report, info):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.run)
 app.add_typer(images, name="images")
 

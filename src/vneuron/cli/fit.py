@@ -39,29 +39,9 @@ def run(
     duplicates: options.Duplicates = None,
     exogenous: options.Exogenous = None,
     delimiter: options.Delimiter = None,
-    train_size: Annotated[
-        str | None,
-        typer.Option(
-            help="Rows of each series to train on, from the first; with a point, a share. All "
-            "that validation and test leave if not given.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
-    val_size: Annotated[
-        str | None,
-        typer.Option(
-            help="Rows after those, for choosing the best epoch; 10% if not given.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
-    test_size: Annotated[
-        str | None,
-        typer.Option(
-            help="Rows after those, for the scores; 10% if not given, 0 for none. Rows beyond are "
-            "unused.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
+    train_size: options.TrainSize = None,
+    val_size: options.ValSize = None,
+    test_size: options.TestSize = None,
     units: Annotated[
         int | None,
         typer.Option(
@@ -111,6 +91,13 @@ def run(
             help="What governs units: adaptive, none, free, projection or homeostasis.",
         ),
     ] = "adaptive",
+    control_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="A setting of these controls, NAME=NUMBER, such as target=0.03; may be repeated.",
+        ),
+    ] = None,
     scale_form: Annotated[
         str,
         typer.Option(
@@ -252,6 +239,7 @@ def run(
     given |= {
         "units": units,
         "dropout": dropout,
+        "control_options": options.parse_numbers(control_option),
         "freq": options.parse_frequency(freq),
         "seed": seed or 0,
         "device": device or "auto",
@@ -274,7 +262,7 @@ def run(
         **treatment,
     )
     console.notes(table.notes)
-    facts = {**sizes, **_facts(table), "delimiter": delimiter, "command": None}
+    facts = {**sizes, **facts_of(table), "delimiter": delimiter, "command": None}
     from .experiment import Experiment
 
     experiment = Experiment(table.panel, config, sizes, facts, console)
@@ -290,7 +278,7 @@ def run(
     return 130 if result["outcome"] == "interrupted" else 0
 
 
-def _facts(table: Table) -> dict[str, Any]:
+def facts_of(table: Table) -> dict[str, Any]:
     """What is worth remembering about the file."""
     return {
         "path": str(table.path.resolve()),

@@ -11,9 +11,9 @@ def command() -> list[str]:
     return ["vneuron", *sys.argv[1:]]
 
 
-def free_folder(data: Path) -> Path:
+def free_folder(data: Path, suffix: str = "") -> Path:
     """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is not taken."""
-    name = data.name.split(".")[0] or "run"
+    name = (data.name.split(".")[0] or "run") + suffix
     folder, count = Path("runs") / name, 1
     while folder.exists():
         count += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,6 +36,51 @@ def parse_size(text: str | None) -> int | float | None:
         raise ValueError(
             f"size is {text!r}: give rows, such as 2880, or a share, such as 0.1"
         ) from None
+
+
+def parse_numbers(texts: list[str] | None) -> dict[str, float] | None:
+    """Settings given as NAME=NUMBER; None where there are none.
+
+    Raises:
+        ValueError: one is something else.
+
+    Example:
+        >>> parse_numbers(["target=0.03"])
+        {'target': 0.03}
+    """
+    found: dict[str, float] = {}
+    for text in texts or []:
+        name, _, number = text.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            raise ValueError(f"{text!r}: give NAME=NUMBER, such as target=0.03") from None
+    return found or None
+
+
+def parse_settings(texts: list[str] | None) -> dict[str, Any]:
+    """Options given as NAME=VALUE: numbers, true, false, none, or text.
+
+    Raises:
+        ValueError: one is something else.
+
+    Example:
+        >>> parse_settings(["epochs=4", "network=reference"])
+        {'epochs': 4, 'network': 'reference'}
+    """
+    found: dict[str, Any] = {}
+    words = {"true": True, "false": False, "none": None}
+    for text in texts or []:
+        name, mark, raw = text.partition("=")
+        value = raw.strip()
+        if not mark or not name.strip() or not value:
+            raise ValueError(f"{text!r}: give NAME=VALUE, such as epochs=4")
+        try:
+            number: Any = int(value) if value.lstrip("-").isdigit() else float(value)
+        except ValueError:
+            number = words.get(value.lower(), value)
+        found[name.strip().replace("-", "_")] = number
+    return found
 
 
 DATA = "Input"
@@ -103,4 +148,27 @@ Delimiter = Annotated[
 Levels = Annotated[
     list[float] | None,
     typer.Option("--level", help="Central interval in per cent; may be repeated."),
+]
+TrainSize = Annotated[
+    str | None,
+    typer.Option(
+        help="Rows of each series to train on, from the first; with a point, a share. All "
+        "that validation and test leave if not given.",
+        rich_help_panel=DATA,
+    ),
+]
+ValSize = Annotated[
+    str | None,
+    typer.Option(
+        help="Rows after those, for choosing the best epoch; 10% if not given.",
+        rich_help_panel=DATA,
+    ),
+]
+TestSize = Annotated[
+    str | None,
+    typer.Option(
+        help="Rows after those, for the scores; 10% if not given, 0 for none. Rows beyond are "
+        "unused.",
+        rich_help_panel=DATA,
+    ),
 ]

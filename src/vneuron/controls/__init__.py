@@ -5,7 +5,7 @@ from .band_calibration import BandCalibration
 from .energy_band import EnergyBand
 from .homeostasis import Homeostasis
 from .kl_budget import KLBudget
-from .presets import Preset, attach_preset
+from .presets import SETTINGS, Preset, attach_preset, check_settings
 from .projection import Projection
 from .prune import prune
 from .rescale import rescale
@@ -14,6 +14,7 @@ from .share_balance import ShareBalance
 from .step import control_step, prepare_controls
 
 __all__ = [
+    "SETTINGS",
     "Allocation",
     "BandCalibration",
     "EnergyBand",
@@ -24,6 +25,7 @@ __all__ = [
     "ScaleGuard",
     "ShareBalance",
     "attach_preset",
+    "check_settings",
     "control_step",
     "prepare_controls",
     "prune",

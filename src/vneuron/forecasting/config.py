@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 
-from ..controls import Preset
+from ..controls import Preset, check_settings
 from ..core import ScaleForm
 from ..functional.pooling import Activity
 from ..priors.autoregressive import TransitionForm
@@ -90,6 +90,7 @@ class ForecasterConfig:
     draws: int = 8
     combine: Combine = "mean"
     control: Preset = "adaptive"
+    control_options: Mapping[str, float] | None = None
     scale_form: ScaleForm = "raw"
     scale: ScaleKind = "input"
     prior: PriorKind = "learned"
@@ -151,6 +152,7 @@ class ForecasterConfig:
         for name, kinds in choices.items():
             if getattr(self, name) not in kinds:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {kinds}.")
+        check_settings(self.control, self.control_options)
         if self.network == "reference" and (self.counts or self.units_family != "gaussian"):
             raise ValueError(
                 f"network is 'reference' with likelihood {self.likelihood!r} and units_family "

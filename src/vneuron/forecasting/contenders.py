@@ -141,7 +141,9 @@ def _units(contender: Contender, config: ForecasterConfig) -> AbstractUnit | Non
         units: AbstractUnit
         if config.units_family == "poisson":
             units = PoissonUnits(config.hidden, config.units, config.latent_dim, beta=config.beta)
-            attach_preset(units, config.control, steps=config.horizon)
+            attach_preset(
+                units, config.control, steps=config.horizon, settings=config.control_options
+            )
             return units
         units = GaussianUnits(
             config.hidden,
@@ -152,7 +154,13 @@ def _units(contender: Contender, config: ForecasterConfig) -> AbstractUnit | Non
             beta=config.beta,
             activity=config.activity,
         )
-        attach_preset(units, config.control, steps=config.horizon, form=config.scale_form)
+        attach_preset(
+            units,
+            config.control,
+            steps=config.horizon,
+            form=config.scale_form,
+            settings=config.control_options,
+        )
         return units
     if contender == "twin":
         return DeterministicUnits(
@@ -182,5 +190,5 @@ def _macro(config: ForecasterConfig) -> AbstractUnit:
     """
     macro = GaussianUnits(config.hidden, config.macro_dim, beta=config.beta)
     if config.control != "adaptive":
-        attach_preset(macro, config.control, steps=config.horizon)
+        attach_preset(macro, config.control, steps=config.horizon, settings=config.control_options)
     return macro

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -67,6 +67,8 @@ class EVEForecaster(AbstractForecaster):
         control: what governs units in training: "adaptive" prices each unit's information by what
             it buys on validation windows; "none" keeps β as it is; "free", "projection" and
             "homeostasis" are the papers' (see `vneuron.attach_preset`).
+        control_options: settings of these controls other than their own, by name, such as
+            {"target": 0.03} (`vneuron.attach_preset` lists them).
         scale_form: of controls that rescale units: "raw", "mean" or "gauge" (`vneuron.rescale`).
         scale: units' standard deviation: "input" (depends on the window), "per_unit", "scalar".
         prior: "learned" (of each unit: KL is then what it takes from the window), "standard",
@@ -137,6 +139,7 @@ class EVEForecaster(AbstractForecaster):
         draws: int = 8,
         combine: Combine = "mean",
         control: Preset = "adaptive",
+        control_options: Mapping[str, float] | None = None,
         scale_form: ScaleForm = "raw",
         scale: ScaleKind = "input",
         prior: PriorKind = "learned",
