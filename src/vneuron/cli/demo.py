@@ -34,6 +34,9 @@ def run(
     config = ForecasterConfig(
         horizon=24,
         input_size=120,
+        # 598 windows, which anything deeper learns by heart: its 80% intervals hold in 53 of 100
+        encoder="linear",
+        features="window",
         units=8,
         hidden=64,
         epochs=12,
