@@ -142,7 +142,7 @@ def prepare(
             )
     location = _location(train) if config.location == "auto" else config.location
     periods = () if flat.times is None else periods_of(panel, split.train.stop)
-    if config.network == "trajectory":
+    if config.network == "trajectory" and "auto" in (config.encoder, config.features):
         surroundings = Surroundings(len(panel), periods)
         missing = flat.observed is not None
         early = _early_windows(flat, split, config)

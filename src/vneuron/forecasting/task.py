@@ -123,12 +123,12 @@ def network_groups(
     margins = network.margins()
     known = {id(parameter) for parameter in (*fast, *margins)}
     others = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
-    groups = decayed_groups([p for p in margins if p.requires_grad], weight_decay)
+    span = MARGINS_SPAN if fast else 1.0
+    resting = decayed_groups([p for p in margins if p.requires_grad], weight_decay)
+    groups = [{**group, "lr_span": span} for group in resting]
     if others:
         groups += decayed_groups(others, weight_decay)
     if fast:
-        for group in groups[:2]:
-            group["lr_span"] = MARGINS_SPAN
         groups.append({"params": fast, "weight_decay": 0.0, "lr_scale": loading_rate})
     return groups
 
