@@ -142,13 +142,10 @@ def prepare(
             )
     location = _location(train) if config.location == "auto" else config.location
     periods = () if flat.times is None else periods_of(panel, split.train.stop)
+    material = Material(panel, split, scaling, flat, train, validation, location, config, periods)
     if config.network == "trajectory" and "auto" in (config.encoder, config.features):
-        surroundings = Surroundings(len(panel), periods)
-        missing = flat.observed is not None
-        early = _early_windows(flat, split, config)
-        data = TrialData(train, early, validation, location, missing, surroundings)
-        config = choose_reader(data, config)
-    return Material(panel, split, scaling, flat, train, validation, location, config, periods)
+        return replace(material, config=choose_reader(material.trial_data, config))
+    return material
 
 
 def _early_windows(flat: FlatSeries, split: Split, config: ForecasterConfig) -> Windows:
