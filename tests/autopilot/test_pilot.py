@@ -10,7 +10,7 @@ import pytest
 from small_search import SMALL, SPACE
 
 import vneuron as vn
-from vneuron.autopilot.search import Budget
+from vneuron.autopilot.budget import Budget
 from vneuron.autopilot.storage import open_storage, shown
 from vneuron.training.run_folder import RunFolder
 

@@ -14,10 +14,11 @@ from ..forecasting.data.frame import Panel
 from ..forecasting.data.split import Size
 from ..forecasting.forecaster import EVEForecaster
 from ..forecasting.reading import read_frame
+from .budget import Budget
 from .page import write_page
 from .plan import Goal, Plan, PrunerName, SamplerName
 from .results import fit_command, summary, trials_frame, write_results
-from .search import Budget, Found, Search
+from .search import Found, Search
 from .space import AbstractSpace, FunctionSpace, Space
 from .space_files import read_space
 

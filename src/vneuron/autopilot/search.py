@@ -13,6 +13,7 @@ from ..forecasting.data.frame import Panel
 from ..forecasting.material import prepare
 from ..training.interruption import Interruption
 from .backend import optuna
+from .budget import Budget
 from .crew import Crew
 from .final import Comparison, compare, fit_winner
 from .leases import Owner, reclaim
@@ -30,39 +31,11 @@ from .worker import Worker, counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Budget", "Found", "Search", "space_of"]
+__all__ = ["Found", "Search", "space_of"]
 
 POLL_SECONDS = 1.0
 MOST_RESERVE = 0.6
 """Of the time, at most so much is kept for what follows the search."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long a search may be.
-
-    Attributes:
-        trials: complete or stopped early; None sets no number.
-        seconds: from its beginning to its end, final fit included; None sets no time.
-        workers: processes.
-        seeds: refits of winner, twin and default configuration for the comparison; 0 leaves it
-            out.
-    """
-
-    trials: int | None = None
-    seconds: float | None = None
-    workers: int = 1
-    seeds: int = 3
-
-    def __post_init__(self) -> None:
-        if self.trials is None and self.seconds is None:
-            raise ValueError("neither trials nor time is given, expected at least one of them.")
-        for name, least in (("trials", 1), ("workers", 1), ("seeds", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} is {value}, expected at least {least}.")
-        if self.seconds is not None and not self.seconds > 0:
-            raise ValueError(f"time is {self.seconds} seconds, expected more than none.")
 
 
 @dataclass(frozen=True)
