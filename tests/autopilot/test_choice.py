@@ -76,12 +76,17 @@ def test_but_not_one_that_means_something() -> None:
     assert found.trial.number == 0
 
 
-def test_a_sick_trial_is_chosen_only_where_all_are() -> None:
+@pytest.mark.parametrize("goal", ["pareto", "quality"])
+def test_a_sick_trial_is_chosen_only_where_health_would_cost_much(goal: str) -> None:
     sick = trial(0, -1.0, gates=0.3)
-    assert choose([sick, trial(1, 0.0)], CRITERIA, "quality").trial.number == 1
-    found = choose([sick], CRITERIA, "quality")
+    assert choose([sick, trial(1, -0.96)], CRITERIA, goal).trial.number == 1
+    found = choose([sick, trial(1, -0.3, faults=0.1)], CRITERIA, goal)
+    assert found.trial.number == 0
+    assert "what keeps every gate of health is 0.7 behind" in found.reason
+    found = choose([sick], CRITERIA, goal)
     assert found.trial.number == 0
     assert "no trial keeps every gate" in found.reason
+    assert choose([sick, trial(1, -0.3)], CRITERIA, "lexicographic").trial.number == 1
 
 
 def test_the_references_order_is_valid_then_penalty_then_quality() -> None:

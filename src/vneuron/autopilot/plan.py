@@ -25,7 +25,8 @@ class Plan:
         objectives: criteria by name, quality first.
         goal: "pareto": all objectives are searched, and a knee of the front is chosen;
             "lexicographic", the reference's: quality is searched under the gates, and the choice
-            is by validity, then penalty, then quality; "quality": quality alone, under the gates.
+            is by validity, then penalty, then quality; "quality": quality alone. In the first and
+            the last the gates count in the choice, as long as they cost little.
         pruner: what stops trials early.
         sampler: what draws them.
         folds: rolling origins that a trial is judged on.

@@ -166,7 +166,10 @@ class Worker:
     def _tell(self, trial: Trial, values: list[float] | None, result: dict[str, Any]) -> None:
         patiently(lambda: trial.set_user_attr(RESULT, result))
         gates = result.get("constraints")
-        if gates and "health" not in trial.constraints:
+        # A sampler that knows of gates looks where they are kept, however bad it is there. Where
+        # health is an objective or a matter of the last choice, it had better not.
+        strict = self.plan.goal == "lexicographic"
+        if strict and gates and "health" not in trial.constraints:
             patiently(lambda: trial.set_constraint("health", max(gates)))
         state = optuna.trial.TrialState.PRUNED if values is None else None
 
