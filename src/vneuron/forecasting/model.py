@@ -14,6 +14,7 @@ from ..core import muted
 from ..vitals.health import Health, health
 from .config import ForecasterConfig
 from .contenders import Contender, build_network
+from .coupling import Coupling
 from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
@@ -64,11 +65,13 @@ class FittedModel:
         config: sizes and options.
         memory: scaling and last context.
         network: in evaluation mode.
+        coupling: what series share; None where they are independent.
     """
 
     config: ForecasterConfig
     memory: Memory
     network: AbstractForecastNetwork
+    coupling: Coupling | None = None
 
     @classmethod
     def untrained(
