@@ -19,6 +19,7 @@ from .intervals import DEFAULT_LEVELS
 from .knowledge import Bounds, Linear, Total
 from .latent_share import LatentShare, measure_latent_share
 from .model import FittedModel
+from .panel_scores import score_coupling
 from .reading import read_like_fit
 
 if TYPE_CHECKING:
@@ -190,6 +191,10 @@ class AbstractForecaster(ABC):
             score / √H), in training standard deviations of each series; the same under "raw" in
             the data's unit; latent_variance_share and latent_likelihood_share (what z carries of
             them, see `latent_share`; None where no window has its whole target); and "windows".
+            After a fit with series="coupled" also "panel": joint NLL (nats per step and series)
+            and energy of all series together, coverage and width of their total, and the same of
+            independent series (`vneuron.forecasting.panel_scores`); None where no two series have
+            whole targets from the same stamp on.
 
         Raises:
             DataError: no window can be scored.
@@ -201,7 +206,10 @@ class AbstractForecaster(ABC):
             "latent_variance_share": None if share is None else share.variance,
             "latent_likelihood_share": None if share is None else share.likelihood,
         }
-        return {**found.scores, **carried, "windows": found.windows}
+        scores = {**found.scores, **carried, "windows": found.windows}
+        if self.model.coupling is not None:
+            scores["panel"] = score_coupling(self.model, panel, step)
+        return scores
 
     def evaluation(self, df: object, *, step: int = 1) -> Evaluation:
         """As `evaluate`, with the calibration curves."""

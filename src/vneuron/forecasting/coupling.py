@@ -19,8 +19,8 @@ class Coupling:
 
     Attributes:
         loadings: of every series of the fit, double precision.
-        gain: what coupling takes off the joint NLL of all series on validation windows, nats per
-            step and series; 0 where nothing helped, and then nothing is coupled.
+        gain: what coupling takes off the joint NLL of the series (32 of more) on validation
+            windows, nats per step and series; 0 where nothing helped, and then nothing is coupled.
     """
 
     loadings: Loadings

@@ -19,14 +19,16 @@ from ..functional.own_noise import OwnNoise
 from .coupling import Coupling
 from .data.errors import DataError
 from .data.rows import Ints
-from .data.windows import Windows
+from .data.windows import Windows, evenly_spaced
 from .laws.coupled import Loadings, gaussian_sources
 from .laws.predictive import TrajectoryDistribution
 from .model import FittedModel
 from .origins import ABSENT, shared_origins, whole_windows
 
-FACTORS = 4
-"""Factors of each unit and of the noise, fewer where there are fewer other series."""
+FACTORS = 8
+"""Factors of each unit and of the noise, fewer where there are fewer other series. Gain of 2, 4 and
+as many as there can be on validation windows, nats per step and series: ETTh1 .129, .218, .220;
+Exchange .165, .168, .168; Weather, of 4 and 8, .758 and .778."""
 
 TRAINING_WINDOWS, VALIDATION_WINDOWS = 2**14, 2**10
 """Windows at most, over all series and origins; a training window is kept in about 1 kB."""
@@ -36,9 +38,9 @@ MOST_SERIES = 2000
 
 STEPS = 200
 ORIGINS_A_STEP = 16
-SERIES_A_STEP = 16
-"""Of more series each step takes some at random: the law of some of the series is that of all,
-with the others' loadings left out."""
+SERIES_A_STEP, SERIES_HELD_OUT = 16, 32
+"""Of more series each step takes some at random, and validation some evenly spaced: the law of
+some of the series is that of all, with the others' loadings left out."""
 
 RATE = 0.02
 CHECK = 20
@@ -99,7 +101,13 @@ class OriginData(NamedTuple):
 
 
 def learn_coupling(
-    model: FittedModel, train: Windows, validation: Windows, *, seed: int = 0
+    model: FittedModel,
+    train: Windows,
+    validation: Windows,
+    *,
+    units: bool = True,
+    noise: bool = True,
+    seed: int = 0,
 ) -> Coupling:
     """Loadings of the series of a fit.
 
@@ -107,6 +115,8 @@ def learn_coupling(
         model: trained; it stays as it is.
         train: windows to learn from.
         validation: windows that say when to stop.
+        units: couple units' deviations.
+        noise: couple the own noise.
         seed: of the origins of each step.
 
     Raises:
@@ -121,17 +131,21 @@ def learn_coupling(
         )
     told = origin_data(model, train, "training", TRAINING_WINDOWS)
     held_out = origin_data(model, validation, "validation", VALIDATION_WINDOWS)
+    checked = evenly_spaced(series, SERIES_HELD_OUT)
+    held_out = held_out.part(slice(None), checked)
     generator = torch.Generator().manual_seed(seed)
     raw = starting_loadings(told, min(FACTORS, series - 1))
-    free = [raw.expand(told.scale.shape[-1], -1, -1).transpose(0, 1).clone(), raw.clone()]
+    shared = raw.expand(told.scale.shape[-1], -1, -1).transpose(0, 1)
+    free = [shared * float(units), raw * float(noise)]
+    moved = [each for each, wanted in zip(free, (units, noise), strict=True) if wanted]
     best, gain, waited = Coupling.none(series, told.scale.shape[-1]), 0.0, 0
-    for parameter in free:
+    for parameter in moved:
         parameter.requires_grad_()
-    optimiser = torch.optim.Adam(free, lr=RATE)
+    optimiser = torch.optim.Adam(moved, lr=RATE)
     for step, (origins, some) in enumerate(_draws(told, generator)):
         if step % CHECK == 0:
             loadings = Loadings(bounded(free[0]), bounded(free[1]))
-            found = _gain(held_out, loadings)
+            found = _gain(held_out, loadings.take(checked))
             waited += 1
             if found > gain:
                 kept = Loadings(*(each.detach().double() for each in loadings))
