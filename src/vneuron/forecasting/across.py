@@ -44,7 +44,7 @@ def total(
             end at the same stamp.
     """
     levels = check_levels(levels)
-    if model.coupling is None:
+    if model.shares is None:
         raise ValueError(
             "the model takes series for independent, so that a total's intervals would be far too "
             "narrow: fit with series='coupled'"

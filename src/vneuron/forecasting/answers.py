@@ -207,7 +207,7 @@ class AbstractForecaster(ABC):
             "latent_likelihood_share": None if share is None else share.likelihood,
         }
         scores = {**found.scores, **carried, "windows": found.windows}
-        if self.model.coupling is not None:
+        if self.model.shares is not None:
             scores["panel"] = score_coupling(self.model, panel, step)
         return scores
 

@@ -58,7 +58,9 @@ def train(
             f"epoch: lower learning_rate (it is {config.learning_rate:g}), or look for extreme "
             "values in the data"
         )
-    if config.series == "coupled" and contender == "EVE":
+    # who interrupts wants to stop; what series share is then learned when the run goes on
+    stopped = run is not None and outcome.reason is StopReason.INTERRUPTED
+    if config.series == "coupled" and contender == "EVE" and not stopped:
         coupling = learn_coupling(model, material.train, material.validation, seed=config.seed)
         model = replace(model, coupling=coupling)
         if run is not None and not follows():

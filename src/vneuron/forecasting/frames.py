@@ -76,10 +76,11 @@ def sampled(
     windows, scaling = model.last_windows(panel), model.scaling(panel)
     size = min(PREDICTION_BATCH, at_once(draws, model.config.horizon))
     forecasts = model.raw_forecasts(windows, scaling, size)
-    if model.coupling is None:
+    shared = model.shares
+    if shared is None:
         yield from sampled_of(forecasts, draws, seed)
         return
-    loadings = model.coupling.of(model.memory.identity(panel))
+    loadings = shared.of(model.memory.identity(panel))
     yield from coupled_draws(forecasts, loadings, last_stamps(panel), draws, seed)
 
 

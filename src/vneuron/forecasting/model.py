@@ -65,7 +65,8 @@ class FittedModel:
         config: sizes and options.
         memory: scaling and last context.
         network: in evaluation mode.
-        coupling: what series share; None where they are independent.
+        coupling: what series share; None where they are independent, or where the run stopped
+            before it was learned (`shares` tells them apart).
     """
 
     config: ForecasterConfig
@@ -82,6 +83,20 @@ class FittedModel:
             contender, config, memory.location, memory.mask_inputs, memory.surroundings
         )
         return cls(config, memory, network.eval())
+
+    @property
+    def shares(self) -> Coupling | None:
+        """What series share; None where they are independent.
+
+        Raises:
+            ValueError: it was to be learned, and was not.
+        """
+        if self.coupling is None and self.config.series == "coupled":
+            raise ValueError(
+                "the run stopped before it had learned what its series share: go on with it "
+                "(resume=True, or vneuron fit --resume)"
+            )
+        return self.coupling
 
     @torch.no_grad()
     def forecast(self, batch: WindowBatch) -> AbstractTrajectory:

@@ -157,10 +157,11 @@ def score_coupling(model: FittedModel, panel: Panel, step: int = 1) -> dict[str,
         The scores of `panel_scores`, and the same of independent series under NAME_independent.
         None where the model couples nothing, or no two series share an origin.
     """
-    if model.coupling is None:
+    shared = model.shares
+    if shared is None:
         return None
     windows, scaling = model.windows_to_score(panel, step), model.scaling(panel)
-    loadings = model.coupling.of(model.memory.identity(panel))
+    loadings = shared.of(model.memory.identity(panel))
     nothing = Coupling.none(*loadings.units.shape[:2]).loadings
     laws = {"coupled": SharedSources(loadings), INDEPENDENT: SharedSources(nothing)}
     found = panel_scores(model, windows, scaling, laws, seed=model.config.seed)

@@ -170,9 +170,7 @@ def test_draws_of_each_series_have_its_own_law():
     law = path.functional(weights)
     for series in range(SERIES):
         for column, values in enumerate((drawn[series] @ weights).T.numpy()):
-            pit = stats.t.cdf(
-                values, 5.0, law.loc[series, column], law.scale[series, column]
-            )
+            pit = stats.t.cdf(values, 5.0, law.loc[series, column], law.scale[series, column])
             assert stats.kstest(pit, "uniform").pvalue > 1e-4
 
 
@@ -203,7 +201,9 @@ def test_windows_are_those_windows():
     for noise in ("white", "lasting", "steered"):
         path, at = paths(noise=noise), torch.tensor([2, 0])
         target = path.loc + 0.3
-        torch.testing.assert_close(path.windows(at).joint_nll(target[at]), path.joint_nll(target)[at])
+        torch.testing.assert_close(
+            path.windows(at).joint_nll(target[at]), path.joint_nll(target)[at]
+        )
 
 
 def test_a_path_without_units_is_refused():
