@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..functional.coupling import bounded, coupled, innovations
+from ..functional.coupling import bounded, cholesky, coupled, innovations
 from ..functional.own_noise import OwnNoise
 from .coupling import Coupling
 from .data.errors import DataError
@@ -254,7 +254,7 @@ def _noise_told(data: OriginData) -> Tensor:
     gram = columns.mT @ columns
     torch.diagonal(gram, dim1=-2, dim2=-1).add_(1.0)
     right = columns.mT @ data.value[..., None]
-    back = torch.cholesky_solve(right, torch.linalg.cholesky(gram))
+    back = torch.cholesky_solve(right, cholesky(gram))
     return data.value - (columns @ back)[..., 0]
 
 

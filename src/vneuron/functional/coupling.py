@@ -24,7 +24,7 @@ from torch import Tensor
 from .own_noise import OwnNoise
 from .woodbury import Whitened
 
-__all__ = ["bounded", "correlation_of", "coupled", "innovations", "own_form"]
+__all__ = ["bounded", "cholesky", "correlation_of", "coupled", "innovations", "own_form"]
 
 MOST_SHARED = 0.995
 """|Λ|² stays below it, so that no series is another one's copy."""
@@ -100,7 +100,7 @@ def own_form(value: Tensor, columns: Tensor) -> Whitened:
     """
     gram = columns.mT @ columns
     torch.diagonal(gram, dim1=-2, dim2=-1).add_(1.0)
-    factor = torch.linalg.cholesky(gram)
+    factor = cholesky(gram)
     half = _halve(factor, _times(columns.mT, value))
     return Whitened(value.square().sum(-1) - half.square().sum(-1), _logdet(factor))
 
@@ -143,17 +143,17 @@ def coupled(value: Tensor, columns: Tensor, units: Tensor, noise: Tensor) -> Whi
 def by_sources(value: Tensor, columns: Tensor, units: Tensor, noise: Tensor) -> Whitened:
     """`coupled` through the matrix of all series' units, for few series."""
     origins, series, steps, width = columns.shape
-    between = torch.linalg.cholesky(correlation_of(noise))
+    between = cholesky(correlation_of(noise))
     inverse = torch.cholesky_inverse(between)
     told = inverse @ value
     right = _times(columns.mT, told).flatten(1)
     flat = columns.transpose(1, 2).reshape(origins, steps, series * width)
     products = (flat.mT @ flat).view(origins, series, width, series, width)
     inner = products * inverse[..., :, None, :, None]
-    alike = torch.linalg.cholesky(correlation_of(units.transpose(-3, -2)))
+    alike = cholesky(correlation_of(units.transpose(-3, -2)))
     prior = torch.cholesky_inverse(alike).movedim(-3, -1)
     inner = inner + torch.diag_embed(prior).transpose(-3, -2)
-    factor = torch.linalg.cholesky(inner.reshape(origins, series * width, series * width))
+    factor = cholesky(inner.reshape(origins, series * width, series * width))
     half = _halve(factor, right)
     quadratic = (value * told).sum((-2, -1)) - half.square().sum(-1)
     logdet = _logdet(factor) + _logdet(alike).sum(-1) + steps * _logdet(between)
@@ -170,7 +170,7 @@ def by_factors(value: Tensor, columns: Tensor, units: Tensor, noise: Tensor) -> 
     inner = columns.mT @ columns
     products = inner.clone()
     torch.diagonal(inner, dim1=-2, dim2=-1).add_(alone[..., None] / left)
-    factor = torch.linalg.cholesky(inner)
+    factor = cholesky(inner)
     half = _halve(factor, _times(columns.mT, value))
     back = torch.linalg.solve_triangular(factor.mT, half[..., None], upper=True)[..., 0]
     told = (value - _times(columns, back)) / alone[..., None]
@@ -204,9 +204,20 @@ def by_factors(value: Tensor, columns: Tensor, units: Tensor, noise: Tensor) -> 
     by_unit = (units * _times(columns.mT, told)[..., None]).sum(1)
     by_step = (noise[..., None, :] * told[..., None]).sum(1)
     right = torch.cat([by_unit.mT.flatten(1), by_step.mT.flatten(1)], -1)
-    shared = torch.linalg.cholesky(whole)
+    shared = cholesky(whole)
     quadratic = own - _halve(shared, right).square().sum(-1)
     return Whitened(quadratic, own_logdet.sum(-1) + _logdet(shared))
+
+
+def cholesky(matrix: Tensor) -> Tensor:
+    """Lower factor; NaN where there is none, which learning takes for a step too far.
+
+    Example:
+        >>> cholesky(-torch.eye(1))
+        tensor([[nan]])
+    """
+    found, failed = torch.linalg.cholesky_ex(matrix)
+    return found.masked_fill((failed != 0)[..., None, None], torch.nan)
 
 
 def _times(matrix: Tensor, vector: Tensor) -> Tensor:

@@ -171,7 +171,8 @@ def sample_coupled(
 
 def _shared(factors: Tensor, loading: Tensor, generator: torch.Generator | None) -> Tensor:
     """Λ f + √(1 − |Λ|²) ε: [draws, K, r] and [batch, K or 1, r] to [batch, draws, K]."""
-    common = (factors * loading[:, None]).sum(-1)
+    steps = factors.shape[1]
+    common = torch.einsum("skr,bkr->bsk", factors, loading.expand(-1, steps, -1))
     alone = torch.randn(common.shape, generator=generator, dtype=common.dtype, device=common.device)
     return common + (1.0 - loading.square().sum(-1)).sqrt()[:, None] * alone
 
