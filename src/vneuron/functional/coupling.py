@@ -216,6 +216,7 @@ def cholesky(matrix: Tensor) -> Tensor:
         >>> cholesky(-torch.eye(1))
         tensor([[nan]])
     """
+    found: Tensor
     found, failed = torch.linalg.cholesky_ex(matrix)
     return found.masked_fill((failed != 0)[..., None, None], torch.nan)
 
