@@ -131,31 +131,41 @@ def learn_coupling(
         )
     told = origin_data(model, train, "training", TRAINING_WINDOWS)
     held_out = origin_data(model, validation, "validation", VALIDATION_WINDOWS)
+    raw = starting_loadings(told, min(FACTORS, series - 1))
+    of_units = raw.expand(told.scale.shape[-1], -1, -1).transpose(0, 1)
+    free = [of_units * float(units), raw * float(noise)]
+    moved = [each for each, wanted in zip(free, (units, noise), strict=True) if wanted]
+    return _descend(told, held_out, free, moved, torch.Generator().manual_seed(seed))
+
+
+def _descend(
+    told: OriginData,
+    held_out: OriginData,
+    free: list[Tensor],
+    moved: list[Tensor],
+    generator: torch.Generator,
+) -> Coupling:
+    """By Adam, some origins and series a step; the loadings that did best on those held out."""
+    series, width = free[0].shape[:2]
     checked = evenly_spaced(series, SERIES_HELD_OUT)
     held_out = held_out.part(slice(None), checked)
-    generator = torch.Generator().manual_seed(seed)
-    raw = starting_loadings(told, min(FACTORS, series - 1))
-    shared = raw.expand(told.scale.shape[-1], -1, -1).transpose(0, 1)
-    free = [shared * float(units), raw * float(noise)]
-    moved = [each for each, wanted in zip(free, (units, noise), strict=True) if wanted]
-    best, gain, waited = Coupling.none(series, told.scale.shape[-1]), 0.0, 0
+    best, waited = Coupling.none(series, width), 0
     for parameter in moved:
         parameter.requires_grad_()
     optimiser = torch.optim.Adam(moved, lr=RATE)
     for step, (origins, some) in enumerate(_draws(told, generator)):
         if step % CHECK == 0:
-            loadings = Loadings(bounded(free[0]), bounded(free[1]))
-            found = _gain(held_out, loadings.take(checked))
-            waited += 1
-            if found > gain:
-                kept = Loadings(*(each.detach().double() for each in loadings))
-                best, gain, waited = Coupling(kept, found), found, 0
+            loadings = Loadings(*(bounded(each.detach()) for each in free))
+            gain, waited = _gain(held_out, loadings.take(checked)), waited + 1
+            if gain > best.gain:
+                kept = Loadings(*(each.double() for each in loadings))
+                best, waited = Coupling(kept, gain), 0
             if waited >= PATIENCE:
                 break
         optimiser.param_groups[0]["lr"] = RATE * (1.0 - step / STEPS)
         part = told.part(origins, some)
-        loadings = Loadings(bounded(free[0][some]), bounded(free[1][some]))
-        loss = part.excess(loadings).sum() / part.present.sum()
+        loadings = Loadings(*(bounded(each[some]) for each in free))
+        loss = part.excess(loadings).sum() / part.present.sum().clamp_min(1)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
