@@ -39,6 +39,15 @@ def _seeds() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _short_trials(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the data decide is decided in 32 steps, unless a test asks for trials as they are."""
+    if request.node.get_closest_marker("whole_trials") is None:
+        from vneuron.forecasting import context_choice
+
+        monkeypatch.setattr(context_choice, "TRIAL_STEPS", 16)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A fresh generator with a fixed seed."""

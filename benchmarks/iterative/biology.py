@@ -5,7 +5,9 @@
 An iterative Poisson model learns whitened patches in closed form. Its natural gradient is run as a
 recurrent network (`Circuit`): whole, with what neurons say to one another cut ("self"), and with
 all feedback cut ("none"). Tuned neurons (selectivity above .7, energy above .2; at most 100) see
-their own grating, from rest, for 600 small steps. Medians over neurons, 95% t intervals over seeds.
+their own grating, from rest, for 600 small steps; contrast responses and masks are also read early,
+while the response still rises. Masks are orthogonal gratings, their effect the mean over four
+phases, as under a mask that drifts. Medians over neurons, 95% t intervals over seeds.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from vneuron.imaging.portrait import atoms
 
 CONTRASTS = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
 MASKS = (0.25, 0.5, 1.0)
+MASK_PHASES = (0.0, 0.25, 0.5, 0.75)  # of a turn
+EARLY = (30, 100)
 TEST_CONTRAST = 0.5
 MOST = 100
 
@@ -51,40 +55,62 @@ def tuned(
     angle = torch.tensor(np.deg2rad(own["orientation"].to_numpy()))
     wave, phase = (torch.tensor(own[c].to_numpy()) for c in ("frequency", "phase"))
     preferred = grating((side, side), angle, wave, phase).flatten(1)
-    across = grating((side, side), angle + 0.5 * torch.pi, wave, phase).flatten(1)
+    across = torch.stack(
+        [
+            grating((side, side), angle + 0.5 * torch.pi, wave, phase + 2 * torch.pi * turn)
+            for turn in MASK_PHASES
+        ]
+    ).flatten(2)
     return share, torch.tensor(chosen), preferred, across
 
 
+def slopes(circuit: Circuit, own: torch.Tensor, neurons: torch.Tensor, steps: int) -> np.ndarray:
+    """Medians over neurons of d ln r / d ln c between neighbours among the contrasts."""
+    risen = contrast_response(circuit, own, neurons, CONTRASTS, steps)
+    answering = np.maximum(risen[risen[:, -1] > 0.1], 1e-9)
+    pairs = range(len(CONTRASTS) - 1)
+    found = [log_slope(CONTRASTS[i : i + 2], answering[:, i : i + 2]) for i in pairs]
+    return np.array([np.median(slope) for slope in found])
+
+
+def masked(
+    circuit: Circuit, own: torch.Tensor, across: torch.Tensor, neurons: torch.Tensor, steps: int
+) -> np.ndarray:
+    """Suppression of each neuron by masks of each contrast, the mean over the masks' phases."""
+    found = [
+        mask_suppression(circuit, own, mask, neurons, TEST_CONTRAST, MASKS, steps)
+        for mask in across
+    ]
+    return np.mean(found, axis=0)
+
+
 def responses(model: IterativePoissonVAE, side: int, steps: int) -> dict[str, float]:
-    share, neurons, preferred, across = tuned(model, side)
+    share, neurons, own, across = tuned(model, side)
     found: dict[str, float] = {"tuned": share}
+    settled = contrast_response(Circuit(model, step=0.02), own, neurons, CONTRASTS, steps)
+    answering = settled[:, -2] > 0.1  # a rate of a tenth of a spike at contrast 1
+    own, across, neurons = own[answering], across[:, answering], neurons[answering]
     for lateral in ("all", "self", "none"):
         circuit = Circuit(model, lateral, step=0.02)
-        risen = contrast_response(circuit, preferred, neurons, CONTRASTS, steps)
-        answering = risen[:, -2] > 0.1  # a rate of a tenth of a spike at contrast 1
-        found[f"{lateral}: rate at contrast 1"] = float(np.median(risen[:, -2]))
-        faint = log_slope(CONTRASTS[:2], np.maximum(risen[:, :2], 1e-9))
-        found[f"{lateral}: slope at .0625 to .125"] = float(np.median(faint))
-        if lateral == "none":  # all else would be said of the ceiling
-            continue
-        for number in (-3, -2):
-            pair = CONTRASTS[number : number + 2 or None]
-            top = log_slope(
-                pair, np.maximum(risen[answering][:, number : number + 2 or None], 1e-9)
+        for after in (*EARLY, steps):
+            values = slopes(circuit, own, neurons, after)
+            for low, high, slope in zip(CONTRASTS[:-1], CONTRASTS[1:], values, strict=True):
+                found[f"{lateral}, step {after}: slope at {low:g} to {high:g}"] = float(slope)
+            if lateral == "none":  # all else would be said of the ceiling
+                continue
+            by = masked(circuit, own, across, neurons, after)
+            for contrast, column in zip(MASKS, by.T, strict=True):
+                name = f"{lateral}, step {after}: suppression, mask {contrast}"
+                found[name] = float(np.median(column))
+            found[f"{lateral}, step {after}: share suppressed by 5%"] = float(
+                (by[:, 1] > 0.05).mean()
             )
-            found[f"{lateral}: slope at {pair[0]:g} to {pair[1]:g}"] = float(np.median(top))
-        halves = [naka_rushton(CONTRASTS, row).half for row in risen[answering][:40]]
-        within = np.array(halves) < CONTRASTS[-1]
-        found[f"{lateral}: share with c50 within contrasts"] = float(within.mean())
-        masked = mask_suppression(circuit, preferred, across, neurons, TEST_CONTRAST, MASKS, steps)
-        for contrast, values in zip(MASKS, masked[answering].T, strict=True):
-            found[f"{lateral}: suppression, mask {contrast}"] = float(np.median(values))
-        if lateral == "all":
-            share = float((masked[answering][:, 1] > 0.05).mean())
-            found["all: share suppressed by 5% at equal contrast"] = share
-            for contrast in CONTRASTS[1:]:
-                rise = half_rise(circuit, preferred[answering], neurons[answering], contrast, steps)
-                found[f"steps to half rise at {contrast}"] = float(np.nanmedian(rise))
+    halves = [naka_rushton(CONTRASTS, row).half for row in settled[answering][:40]]
+    found["share with c50 within contrasts"] = float((np.array(halves) < CONTRASTS[-1]).mean())
+    whole = Circuit(model, step=0.02)
+    for contrast in CONTRASTS[1:]:
+        rise = half_rise(whole, own, neurons, contrast, steps)
+        found[f"steps to half rise at {contrast}"] = float(np.nanmedian(rise))
     return found
 
 
@@ -116,6 +142,8 @@ def main() -> None:
     parser.add_argument("--patches", type=int, default=16_000)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--beta", type=float, default=0.1)
+    parser.add_argument("--prior-rate", type=float, default=0.005)
+    parser.add_argument("--prior-shape", type=float, help="of a gamma prior; Poisson without")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--noise-steps", type=int, default=1500)
     parser.add_argument("--trials", type=int, default=100)
@@ -131,7 +159,13 @@ def main() -> None:
         start = time.process_time()
         patches = cut_patches(pictures, options.patches, 16, 0.5, seed)
         model = IterativePoissonVAE(
-            latents=options.latents, steps=30, beta=options.beta, epochs=options.epochs, seed=seed
+            latents=options.latents,
+            steps=30,
+            beta=options.beta,
+            epochs=options.epochs,
+            prior_rate=options.prior_rate,
+            prior_shape=options.prior_shape,
+            seed=seed,
         ).fit(patches)
         fitted = time.process_time()
         values = responses(model, 16, options.steps)
@@ -142,7 +176,7 @@ def main() -> None:
             found.setdefault(name, []).append(value)
     for name, values in found.items():
         mean, width = interval(values)
-        print(f"{name:48s} {mean:10.4f} ± {width:.4f}")
+        print(f"{name:52s} {mean:10.4f} ± {width:.4f}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -227,3 +228,12 @@ def test_sums_over_spans_from_a_file(vneuron, fitted, place):
     wrong = vneuron("forecast", fitted.run, "--total", "a lot")
     assert (wrong.code, wrong.out) == (2, "")
     assert "--total is a lot, neither a number nor a file" in wrong.err
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("3", "3")])
+def test_it_takes_one_thread_unless_told_otherwise(vneuron, monkeypatch, given, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    assert vneuron("--version").code == 0
+    assert os.environ["OMP_NUM_THREADS"] == expected

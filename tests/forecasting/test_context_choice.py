@@ -1,18 +1,29 @@
 """Look-back and encoder are chosen by held-out windows, alike every time, and remembered."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vneuron.forecasting import EVEForecaster, context_choice
-from vneuron.forecasting.config import ForecasterConfig
-from vneuron.forecasting.context_choice import Reader, choose_reader, encoder_scores, input_sizes
+from vneuron.forecasting.config import ForecasterConfig, suited_batch
+from vneuron.forecasting.context_choice import (
+    Reader,
+    choose_reader,
+    encoder_scores,
+    input_sizes,
+    simplest,
+)
 from vneuron.forecasting.data.errors import DataError
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.tables import read_table
+from vneuron.forecasting.drift import level_drift
+from vneuron.forecasting.evaluation import StepScores
 from vneuron.forecasting.material import prepare
 
 CONFIG = ForecasterConfig(horizon=4, input_size=12, hidden=32, encoder="auto")
@@ -24,6 +35,10 @@ def panel_of(y):
     )
 
 
+def judged(crps, nll=0.0):
+    return StepScores(crps, nll)
+
+
 def logistic_map(rows, seed=0):
     """Chaos: linear in nothing, but the next value is a parabola of the last."""
     y = np.empty(rows)
@@ -33,6 +48,7 @@ def logistic_map(rows, seed=0):
     return y
 
 
+@pytest.mark.whole_trials
 def test_what_a_line_cannot_foretell_gets_a_deeper_one():
     assert prepare(panel_of(logistic_map(3000)), CONFIG).config.encoder != "linear"
 
@@ -43,7 +59,7 @@ def test_what_a_line_cannot_foretell_gets_a_deeper_one():
 )
 def test_the_lower_score_wins_and_a_failed_trial_never(linear, mlp, expected, monkeypatch):
     scores = {"linear": linear, "mlp": mlp, "multiscale": 2.0}
-    monkeypatch.setattr(context_choice, "trial", lambda reader, *_: scores[reader.encoder])
+    monkeypatch.setattr(context_choice, "trial", lambda reader, *_: judged(scores[reader.encoder]))
     assert prepare(panel_of(logistic_map(200)), CONFIG).config.encoder == expected
 
 
@@ -55,7 +71,7 @@ def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(mon
         size = data.train.input_size
         tried.append((size, reader, len(data.validation)))
         better = {"linear": 0.5, "multiscale": 0.6, "window": 0.2}
-        return abs(size - 8) + sum(better.get(part, 0.0) for part in reader)
+        return judged(abs(size - 8) + sum(better.get(part, 0.0) for part in reader))
 
     monkeypatch.setattr(context_choice, "trial", trial)
     config = ForecasterConfig(horizon=4, hidden=8)
@@ -72,7 +88,7 @@ def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(mon
 
 def test_a_named_encoder_leaves_only_the_size_open(monkeypatch):
     monkeypatch.setattr(
-        context_choice, "trial", lambda reader, data, config: -data.train.input_size
+        context_choice, "trial", lambda reader, data, config: judged(-data.train.input_size)
     )
     config = ForecasterConfig(horizon=4, encoder="linear")
     found = prepare(panel_of(logistic_map(300)), config).config
@@ -89,9 +105,10 @@ def test_what_is_not_known_yet_cannot_be_asked():
         _ = ForecasterConfig(horizon=4).lookback
 
 
+@pytest.mark.whole_trials
 def test_real_data_that_wander_stay_linear_and_electricity_does_not(shared_data):
     """Exchange rates foretell little beyond a line; transformers' temperatures do."""
-    config = ForecasterConfig(96, 336)
+    config = ForecasterConfig(96, 336, features="window")
     for path, sizes, expected in (
         ("exchange_rate/exchange_rate.csv.gz", (5311, 760, 1517), "linear"),
         ("ett/ETTm1.csv.gz", (34560, 11520, 11520), "mlp"),
@@ -151,3 +168,86 @@ def test_an_unknown_encoder_is_refused():
         EVEForecaster(6, 24, features="all")
     with pytest.raises(ValueError, match="noise is 'pink', expected one of"):
         EVEForecaster(6, 24, noise="pink")
+
+
+@given(windows=st.integers(1, 10**9))
+def test_batches_are_powers_of_two_and_a_small_part_of_the_windows(windows):
+    batch = suited_batch(windows)
+    assert 32 <= batch <= 256
+    assert batch & (batch - 1) == 0
+    assert suited_batch(2 * windows) in (batch, 2 * batch)
+    assert batch == 32 or batch <= windows / 32
+
+
+@pytest.mark.parametrize(("given_", "expected"), [(None, 64), (100, 100)])
+def test_the_size_of_batches_is_the_datas_unless_it_is_given(given_, expected, monkeypatch):
+    monkeypatch.setattr(context_choice, "trial", lambda *_: judged(1.0))
+    config = replace(CONFIG, batch_size=given_)
+    material = prepare(panel_of(logistic_map(3000)), config)
+    assert len(material.train) in range(2048, 4096)
+    assert material.config.batch_size == expected
+    again = prepare(panel_of(logistic_map(300)), config, chosen=material.config.as_dict())
+    assert again.config.batch_size == expected
+
+
+def test_a_trial_takes_as_many_steps_of_few_windows_as_of_many(monkeypatch):
+    taken = []
+    loss = context_choice.marginal_loss
+    monkeypatch.setattr(
+        context_choice, "marginal_loss", lambda *given: taken.append(1) or loss(*given)
+    )
+    material = prepare(panel_of(logistic_map(120)), replace(CONFIG, encoder="linear"))
+    taken.clear()
+    encoder_scores(material.trial_data, material.config)
+    assert len(taken) == context_choice.TRIAL_EPOCHS * context_choice.TRIAL_STEPS
+
+
+@given(
+    crps=st.lists(st.floats(0.1, 2.0), min_size=1, max_size=5),
+    nll=st.lists(st.floats(-2.0, 2.0), min_size=5, max_size=5),
+)
+def test_no_choice_loses_nll_or_much_crps_against_a_simpler_one_that_loses_none(crps, nll):
+    scores = {place: StepScores(*pair) for place, pair in enumerate(zip(crps, nll, strict=False))}
+    taken = simplest(scores)
+    assert scores[taken].nll <= scores[0].nll + context_choice.LEAST_LOSS
+    assert scores[taken].crps <= scores[0].crps * (1 + context_choice.MARGIN)
+
+
+def windows_of(frame, config):
+    return prepare(Panel.from_frame(frame), config, train_size=200, val_size=60, test_size=40)
+
+
+def two_series(rows=300):
+    """One that rises throughout, and one that does not."""
+    noise = np.random.default_rng(0).normal(size=(2, rows))
+    rising = np.linspace(0.0, 30.0, rows) + 0.1 * noise[0]
+    frames = [
+        pd.DataFrame({"unique_id": name, "ds": np.arange(rows), "y": y})
+        for name, y in (("rising", rising), ("level", noise[1]))
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+@pytest.mark.parametrize("location", ["mean", "last"])
+def test_a_series_that_leaves_its_levels_is_seen_whatever_others_do(location):
+    config = ForecasterConfig(4, 12, encoder="linear", features="window")
+    frame = two_series()
+    both = windows_of(frame, config)
+    assert 0.4 < level_drift(both.train, both.validation, location) < 0.6
+    level = windows_of(frame[frame["unique_id"] == "level"], config)
+    assert level_drift(level.train, level.validation, location) < 0.2
+    assert level_drift(level.validation.take(torch.arange(3)), level.train) == 0.0  # too few
+
+
+def test_a_model_is_not_told_a_level_that_it_would_have_to_extrapolate(monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        context_choice, "trial", lambda reader, *_: tried.append(reader) or judged(1.0)
+    )
+    config = ForecasterConfig(4, 12, encoder="linear")
+    frame = two_series()
+    windows_of(frame, config)
+    assert [reader.features for reader in tried] == ["window", "series"]
+    tried.clear()
+    windows_of(frame[frame["unique_id"] == "level"], config)
+    assert [reader.features for reader in tried] == ["window", "place"]

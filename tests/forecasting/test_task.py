@@ -6,9 +6,11 @@ import pytest
 import torch
 
 import vneuron as vn
+from vneuron.forecasting import forecast_task
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import CONTENDERS, build_network
 from vneuron.forecasting.data.frame import Panel
+from vneuron.forecasting.data.windows import evenly_spaced
 from vneuron.forecasting.material import prepare
 from vneuron.forecasting.task import GAINS, LOADING_RATE, MARGINS_SPAN, TrajectoryTask
 
@@ -160,6 +162,19 @@ def test_validation_sees_no_test_row(frame):
             scores = task.validate(task.module)
         found.append((scores, float(network.mean_gain), network.units.statistics.use.tolist()))
     assert found[0] == found[1]
+
+
+def test_of_very_many_windows_some_are_judged_evenly_spaced(frame, monkeypatch):
+    material = material_of(frame)
+    monkeypatch.setattr(forecast_task, "MOST_JUDGED", 9)
+    task, network = task_of(material, "twin")
+    some = material.validation.take(evenly_spaced(len(material.validation), 9))
+    with torch.no_grad():
+        found = task.validate(task.module)
+        batch = everything(some)
+        nll = network(batch.context).marginal_nll(batch.target).mean()
+    assert len(material.validation) > 9
+    assert found["val_nll"] == pytest.approx(float(nll), rel=1e-5)
 
 
 def test_the_module_must_hold_a_forecasting_network():

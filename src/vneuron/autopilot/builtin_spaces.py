@@ -55,7 +55,7 @@ def _trajectory() -> dict[str, Any]:
         },
         **_banded({"low": 0.02, "high": 0.2, "log": True}),
         "learning_rate": {"low": 3e-4, "high": 5e-3, "log": True},
-        "batch_size": [64, 128, 256],
+        "batch_size": [32, 64, 128, 256],
     }
 
 

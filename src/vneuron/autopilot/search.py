@@ -276,7 +276,8 @@ class Search:
         base = self.plan.base
         examples = len(self.bench.material(base).train)
         training = base.training(quiet=True)
-        whole = min(max(-(-examples // base.batch_size), training.min_steps_per_epoch), 1000)
+        a_pass = -(-examples // training.batch_size)
+        whole = min(max(a_pass, training.min_steps_per_epoch), 1000)
         share = whole / min(whole, self.plan.steps or whole)
         return seconds[len(seconds) // 2] / self.plan.folds * share
 

@@ -187,7 +187,10 @@ def run(
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(rich_help_panel=options.RUN)] = 8,
-    batch_size: Annotated[int, typer.Option(rich_help_panel=options.RUN)] = 256,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(rich_help_panel=options.RUN, help="Windows per step; 32 to 256 if not given."),
+    ] = None,
     learning_rate: Annotated[float, typer.Option(rich_help_panel=options.RUN)] = 1e-3,
     patience: Annotated[
         int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -64,15 +64,27 @@ def evaluate(
     return Evaluation(totals.scores(), totals.scaled.calibration(), len(windows))
 
 
+class StepScores(NamedTuple):
+    """Scores of single steps, means over all observed ones.
+
+    Attributes:
+        crps: in the windows' unit.
+        nll: in nats per step.
+    """
+
+    crps: float
+    nll: float
+
+
 @torch.no_grad()
-def mean_crps(forecast: Forecast, windows: Windows) -> float:
-    """CRPS of single steps, mean over all observed ones, in the windows' unit.
+def step_scores(forecast: Forecast, windows: Windows) -> StepScores:
+    """CRPS and NLL of single steps.
 
     Args:
         forecast: a model of distributions.
         windows: what to forecast.
     """
-    total, count = 0.0, 0
+    crps_total, nll_total, count = 0.0, 0.0, 0
     for batch in windows.batches(CHUNK):
         path = forecast(batch)
         if isinstance(path, Tensor):
@@ -82,9 +94,10 @@ def mean_crps(forecast: Forecast, windows: Windows) -> float:
             target = target.masked_fill(~batch.target_observed.cpu(), torch.nan)
         crps = path.steps().crps(target.numpy())
         seen = ~np.isnan(crps)
-        total += float(crps[seen].sum())
+        crps_total += float(crps[seen].sum())
+        nll_total += float(path.marginal_nll(batch.target, batch.target_observed).sum())
         count += int(seen.sum())
-    return total / max(count, 1)
+    return StepScores(crps_total / max(count, 1), nll_total / max(count, 1))
 
 
 class _Totals:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EVALUATION_BATCH = 2048
+MOST_JUDGED = 65_536
 
 
 class AbstractForecastObjective(nn.Module, ABC):
@@ -88,7 +89,8 @@ class AbstractForecastTask(AbstractTask):
         network: that network.
         score: the held-out score by which checkpoints are chosen: "val_joint_nll" or "val_nll".
         train: windows to learn from.
-        validation: held-out windows; at least one.
+        validation: held-out windows; at least one. Of more than 65,536 so many are judged, evenly
+            spaced: an epoch has a thousand steps at most, and would wait for its scores.
         use_windows: at most so many of these tell what units are worth.
     """
 
@@ -106,7 +108,7 @@ class AbstractForecastTask(AbstractTask):
         self.examples = len(train)
         self._network = network
         self._train = train
-        self._validation = validation
+        self._validation = validation.take(evenly_spaced(len(validation), MOST_JUDGED))
         self._use_windows = use_windows
 
     @abstractmethod

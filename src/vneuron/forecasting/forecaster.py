@@ -106,7 +106,7 @@ class EVEForecaster(AbstractForecaster):
         duplicates: repeated time stamps: "error", "first", "last", "mean".
         exogenous: further columns: "error" or "ignore"; this network uses none.
         epochs: at most so many passes over the training windows.
-        batch_size: windows per step.
+        batch_size: windows per step; None is 32 to 256, by how many there are.
         learning_rate: of AdamW, with a cosine to zero.
         patience: epochs without a better validation score before training stops; 0: never.
         device: "auto", "cpu", "cuda".
@@ -164,7 +164,7 @@ class EVEForecaster(AbstractForecaster):
         duplicates: str = "error",
         exogenous: str = "error",
         epochs: int = 8,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         learning_rate: float = 1e-3,
         patience: int = 3,
         device: Device = "auto",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .config import ForecasterConfig
+from .config import ForecasterConfig, suited_batch
 from .context_choice import (
     EARLY,
     Reader,
@@ -29,6 +29,7 @@ from .data.rows import Ints, portions
 from .data.scaling import Scaling
 from .data.split import RowRange, Size, Split
 from .data.windows import FlatSeries, Windows, evenly_spaced, flatten, windows_between
+from .evaluation import StepScores
 from .familiarity import MOST_WINDOWS, Familiarity
 from .networks.normalisation import Location, choose_location
 from .season import find_season
@@ -105,8 +106,8 @@ def prepare(
         train_size: rows of each series to train on; None takes what the others leave.
         val_size: rows after those.
         test_size: rows after those.
-        chosen: input size, encoder and features that an earlier run of the same fit chose; None
-            chooses them, where the options leave them open.
+        chosen: input size, encoder, features and batch size that an earlier run of the same fit
+            chose; None chooses them, where the options leave them open.
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
@@ -140,6 +141,8 @@ def prepare(
                 "holds a known value in context and target: give more rows, a validation part of "
                 "at least one horizon, or smaller sizes"
             )
+    if config.batch_size is None:
+        config = replace(config, batch_size=suited_batch(len(train)))
     location = _location(train) if config.location == "auto" else config.location
     periods = () if flat.times is None else periods_of(panel, split.train.stop)
     material = Material(panel, split, scaling, flat, train, validation, location, config, periods)
@@ -169,7 +172,7 @@ def _with_input_size(
     Raises:
         DataError: not even the smallest size leaves windows.
     """
-    found: dict[tuple[int, Reader], float] = {}
+    found: dict[tuple[int, Reader], StepScores] = {}
     refused: DataError | None = None
     first = Reader(
         "linear" if config.encoder == "auto" else config.encoder,
@@ -182,7 +185,8 @@ def _with_input_size(
         except DataError as error:
             refused = refused or error
             continue
-        scores = encoder_scores(material.trial_data, replace(config, input_size=size))
+        tried = replace(config, input_size=size, batch_size=material.config.batch_size)
+        scores = encoder_scores(material.trial_data, tried)
         found |= {(size, reader): score for reader, score in scores.items()}
     if not found and refused is not None:
         raise refused
