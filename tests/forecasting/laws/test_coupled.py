@@ -174,6 +174,33 @@ def test_draws_of_each_series_have_its_own_law():
             assert stats.kstest(pit, "uniform").pvalue > 1e-4
 
 
+@pytest.mark.parametrize("steps", [4, 96])
+def test_loadings_move_no_deviation_of_a_series_by_itself(steps):
+    """At the sizes of a real horizon too, where arrays are laid out in other ways."""
+    make = torch.Generator().manual_seed(0)
+    size, units, rank, draws = 5, 32, 4, 4000
+    path = TrajectoryDistribution(
+        loc=torch.zeros(size, steps, dtype=torch.float64),
+        scale=torch.ones(size, steps, dtype=torch.float64),
+        df=torch.tensor(8.0, dtype=torch.float64),
+        loading=torch.randn(steps, units, generator=make, dtype=torch.float64),
+        unit_scale=torch.ones(size, units, dtype=torch.float64),
+        own_noise=OwnNoise(torch.full((size,), 0.9, dtype=torch.float64)),
+    )
+    tied = Loadings(
+        bounded(torch.randn(size, units, rank, generator=make, dtype=torch.float64)),
+        bounded(torch.randn(size, rank, generator=make, dtype=torch.float64)),
+    )
+    weights = torch.full((steps,), 1.0 / steps, dtype=torch.float64)
+    law = path.functional(weights)
+    for loadings in (tied, Loadings(0 * tied.units, tied.noise)):
+        factors = Factors.draw(draws, loadings, steps, make)
+        drawn = (sample_coupled(path, loadings, factors, make) @ weights).numpy()
+        for series in range(size):
+            pit = stats.t.cdf(drawn[series], 8.0, law.loc[series], law.scale[series])
+            assert stats.kstest(pit, "uniform").pvalue > 1e-4
+
+
 def test_draws_have_the_density():
     """E[p_tied / p_free] over free draws is 1, and its logarithm negative: both laws are proper."""
     path, tied = paths(), Loadings(*(0.5 * each for each in loadings()))
