@@ -12,7 +12,7 @@ from vneuron.forecasting.contenders import CONTENDERS, build_network
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.windows import evenly_spaced
 from vneuron.forecasting.material import prepare
-from vneuron.forecasting.task import GAINS, LOADING_RATE, MARGINS_SPAN, TrajectoryTask
+from vneuron.forecasting.task import GAINS, LOADING_RATE, MARGINS_GAIN, TrajectoryTask
 
 CONFIG = ForecasterConfig(horizon=4, input_size=8, units=3, hidden=8, missing="mask")
 
@@ -117,7 +117,8 @@ def test_every_parameter_is_in_one_group(frame, contender):
         assert len(own["params"]) == {"EVE": 4, "lowrank": 2}[contender]
     margins = {id(p) for p in network.margins()}
     for group in groups:
-        resting = group.get("lr_span", 1.0) == MARGINS_SPAN
+        resting = group.get("settles_by") == "val_nll"
+        assert group.get("settles_at", 0.0) == (MARGINS_GAIN if resting else 0.0)
         for parameter in group["params"]:
             # margins settle first, but where there is nothing else to learn
             assert resting == (id(parameter) in margins and network.loading is not None)

@@ -1,5 +1,6 @@
 """The training loop: what it learns, how it ends, what it writes, and that seeds decide."""
 
+import itertools
 import math
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_task import SmallTask, history, new_run, poison
+from small_task import SmallTask, history, interrupt, new_run, poison
 from torch import nn
 
 import vneuron as vn
@@ -74,29 +75,58 @@ def test_steps_are_those_of_a_loop_written_by_hand(clip):
         )
 
 
-def test_a_group_rests_after_its_share_of_the_run(monkeypatch):
-    monkeypatch.setattr("vneuron.training.stepper.LEAST_STEPS", 3)
+def settling_task(scores, gain=0.1, **options):
+    """A task whose linear layer settles by a validation score of given values."""
+    task = SmallTask(draws=False, scores=scores, **options)
+    groups = [{**g, "params": list(g["params"])} for g in task.parameter_groups()]
+    groups[1] |= {"settles_by": "val_nll", "settles_at": gain}
+    task.parameter_groups = lambda: groups
+    return task
 
-    def trained(span, epochs):
-        task = SmallTask(draws=False)
-        groups = [{**g, "params": list(g["params"])} for g in task.parameter_groups()]
-        groups[1]["lr_span"] = span
-        task.parameter_groups = lambda: groups
-        seen = []
-        task.at = {
-            n + 1: lambda own: seen.append(own.module.net.model[1].weight.detach().clone())
-            for n in range(4 * epochs)
-        }
-        trainer(epochs=epochs, learning_rate=0.01).fit(task)
-        return seen
 
-    half, whole = trained(0.5, 2), trained(1.0, 2)
-    monkeypatch.setattr("vneuron.training.stepper.LEAST_STEPS", 1000)
-    short = trained(0.5, 2)
-    assert all(torch.equal(a, b) for a, b in zip(short, whole, strict=True))
-    assert all(torch.equal(half[4], later) for later in half[4:])
-    assert not torch.equal(half[3], half[4])
-    assert not torch.equal(whole[6], whole[7])
+def weights_by_step(scores, epochs=4, gain=0.1):
+    """The settling layer's weights before each step of four an epoch."""
+    task = settling_task(scores, gain)
+    seen = []
+    task.at = {
+        n + 1: lambda own: seen.append(own.module.net.model[1].weight.detach().clone())
+        for n in range(4 * epochs)
+    }
+    trainer(epochs=epochs, learning_rate=0.01, patience=0).fit(task)
+    return seen
+
+
+def moves(weights):
+    return [not torch.equal(a, b) for a, b in itertools.pairwise(weights)]
+
+
+def test_a_group_settles_once_its_score_has_stopped_falling(monkeypatch):
+    monkeypatch.setattr("vneuron.training.schedule.LEAST_STEPS", 3)
+    falling = weights_by_step([4.0, 3.0, 2.0, 1.0])
+    assert all(moves(falling))
+    # the second epoch brings too little: 4 more steps, the half of the run being over at 8
+    stalled = weights_by_step([4.0, 3.95, 2.0, 1.0])
+    assert moves(stalled) == [True] * 12 + [False] * 3
+    assert all(torch.equal(a, b) for a, b in zip(falling[:9], stalled[:9], strict=True))
+    # no second thoughts: what falls again later does not wake it; a smaller gain counts as asked
+    assert all(moves(weights_by_step([4.0, 3.95, 3.9, 3.85], gain=0.01)))
+    monkeypatch.setattr("vneuron.training.schedule.LEAST_STEPS", 1000)
+    assert all(moves(weights_by_step([4.0, 3.95, 2.0, 1.0])))
+
+
+def test_resuming_a_run_that_settles_gives_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr("vneuron.training.schedule.LEAST_STEPS", 3)
+    scores = [4.0, 3.95, 2.0, 1.0]
+    whole, parts = settling_task(scores), settling_task(scores, at={11: interrupt})
+    options = {"epochs": 4, "learning_rate": 0.01, "patience": 0}
+    trainer(**options).fit(whole)
+    run = new_run(tmp_path / "run")
+    trainer(**options).fit(parts, run)
+    again = settling_task(scores[2:])
+    trainer(**options).fit(again, run, resume=True)
+    expected, found = whole.module.state_dict(), again.module.state_dict()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=0, equal_nan=True)
 
 
 def test_it_learns():

@@ -1,10 +1,13 @@
-"""The learning rate over a run, as a function of the step alone."""
+"""The learning rate over a run, as a function of the step and of when something began to settle."""
 
 from __future__ import annotations
 
 import math
 
-__all__ = ["cosine"]
+__all__ = ["LEAST_STEPS", "cosine", "settling"]
+
+LEAST_STEPS = 800
+"""Nothing rests earlier: what rests in a run of some hundred steps has not learned yet."""
 
 
 def cosine(step: int, total: int, warmup: int = 0) -> float:
@@ -31,3 +34,26 @@ def cosine(step: int, total: int, warmup: int = 0) -> float:
     if step >= total:
         return 0.0
     return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+def settling(step: int, total: int, since: int, epoch: int, warmup: int = 0) -> float:
+    """The factor for what comes to rest early: as if the run ended there.
+
+    It is zero from half of the run on, though not before step 800, nor less than an epoch after
+    `since`. Where that is near, the factor drops at once: what has begun to learn windows by heart
+    goes on doing so at a high rate (ETTh1: validation NLL .984 in place of .979).
+
+    Args:
+        step: optimiser steps done so far, at least `since`.
+        total: steps of the whole run.
+        since: when it began to settle.
+        epoch: steps of an epoch.
+        warmup: as in `cosine`.
+
+    Example:
+        >>> [round(settling(step, total=4000, since=1000, epoch=100), 2) for step in (1000, 1500)]
+        [0.5, 0.15]
+        >>> settling(2000, total=4000, since=1000, epoch=100)
+        0.0
+    """
+    return cosine(step, min(total, max(total // 2, LEAST_STEPS, since + epoch)), warmup)

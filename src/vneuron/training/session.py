@@ -81,7 +81,12 @@ class Session:
         task.module.to(fabric.device)
         self.optimizer = build_optimizer(task, config)
         self.step = Stepper(
-            fabric, config, task, self.optimizer, total=config.epochs * self.order.steps
+            fabric,
+            config,
+            task,
+            self.optimizer,
+            total=config.epochs * self.order.steps,
+            epoch=self.order.steps,
         )
         self.state = TrainingState()
         self.best = state_copy(task.module)
@@ -166,7 +171,7 @@ class Session:
         self.task.module.train()
         for step, chosen in enumerate(indices, start=1):
             done = self.state.step + step
-            self.controls = self.step(chosen, done - 1, meter)
+            self.controls = self.step(chosen, done - 1, meter, self.state.settled)
             # Alone, stop at once; with others, when all can agree to.
             asked = world == 1 and self.interruption.requested
             if asked or step % _READ_EVERY == 0 or step == self.order.steps:
@@ -189,6 +194,7 @@ class Session:
         state.epoch += 1
         state.step += self.order.steps
         best = state.judge(score)
+        state.watch(scores, self.step.watched)
         state.seconds, state.cpu_seconds = self.clock.read()
         reason = self._reason()
         state.reason = None if reason is None else reason.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from .config import TrainingConfig
@@ -70,6 +70,8 @@ class TrainingState:
         cpu_seconds: processor time so far.
         reason: why training stopped, None while it goes on.
         events: bytes of the event log.
+        lowest: of each score that parameters settle by.
+        settled: the step at which such a score had stopped falling.
     """
 
     epoch: int = 0
@@ -81,6 +83,8 @@ class TrainingState:
     cpu_seconds: float = 0.0
     reason: str | None = None
     events: int | None = None
+    lowest: dict[str, float] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
 
     def judge(self, score: float) -> bool:
         """Count an epoch's score; whether it is the best so far. Ties are not better."""
@@ -91,6 +95,19 @@ class TrainingState:
         else:
             self.stale += 1
         return better
+
+    def watch(self, scores: Mapping[str, float], gains: Mapping[str, float]) -> None:
+        """Note which watched scores have fallen by less than their gain since their lowest.
+
+        Args:
+            scores: of the epoch that has just ended.
+            gains: the least that counts, by score.
+        """
+        for name, gain in gains.items():
+            lowest = self.lowest.get(name, math.inf)
+            if name not in self.settled and lowest - scores[name] < gain:
+                self.settled[name] = self.step
+            self.lowest[name] = min(lowest, scores[name])
 
     def outcome(self, reason: StopReason) -> TrainingOutcome:
         """What training came to if it ends here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,17 +14,13 @@ from ..core import Info, LocalTerm
 from ..objective import free_energy
 from .config import TrainingConfig
 from .meter import Meter
-from .schedule import cosine
+from .schedule import cosine, settling
 from .task import AbstractTask
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 __all__ = ["Stepper", "build_optimizer"]
-
-
-LEAST_STEPS = 800
-"""No group rests earlier: what rests in a run of some hundred steps has not learned yet."""
 
 
 class Stepper:
@@ -35,6 +32,7 @@ class Stepper:
         task: its module must be on the device.
         optimizer: over the module's parameters.
         total: steps of the whole run.
+        epoch: steps of an epoch.
     """
 
     def __init__(
@@ -44,12 +42,14 @@ class Stepper:
         task: AbstractTask,
         optimizer: AdamW,
         total: int,
+        epoch: int,
     ) -> None:
         self._fabric = fabric
         self._config = config
         self._task = task
         self._optimizer = optimizer
         self._total = total
+        self._epoch = epoch
         prepare_controls(task.module, total)
         self._fused = bool(optimizer.defaults["fused"])
         self._mixed = config.precision != "32-true"
@@ -59,15 +59,24 @@ class Stepper:
         module: nn.Module = fabric.strategy.setup_module(task.module)
         self._module: nn.Module = torch.compile(module) if config.compile else module  # type: ignore[assignment]
 
-    def __call__(self, indices: Tensor, done: int, meter: Meter) -> Info:
+    @property
+    def watched(self) -> dict[str, float]:
+        """The scores that groups settle by, and the gain of an epoch below which they do."""
+        groups = self._optimizer.param_groups
+        return {g["settles_by"]: g["settles_at"] for g in groups if g["settles_by"] is not None}
+
+    def __call__(
+        self, indices: Tensor, done: int, meter: Meter, settled: Mapping[str, int]
+    ) -> Info:
         """Take one step.
 
         Args:
             indices: the examples, int64 [batch].
             done: steps before this one.
             meter: what the step shows is added to it.
+            settled: the step at which each watched score had stopped falling, where one has.
         """
-        self._set_learning_rate(done)
+        self._set_learning_rate(done, settled)
         batch = self._task.batch(indices, self._fabric.device)
         with self._fabric.autocast():
             nll, terms, penalty, logs = self._module(*batch)
@@ -93,12 +102,15 @@ class Stepper:
         else:
             nn.utils.clip_grads_with_norm_(self._parameters, largest, norm)
 
-    def _set_learning_rate(self, done: int) -> None:
-        config = self._config
+    def _set_learning_rate(self, done: int, settled: Mapping[str, int]) -> None:
+        total, warmup = self._total, self._config.warmup_steps
         for group in self._optimizer.param_groups:
-            total = min(self._total, max(round(group["lr_span"] * self._total), LEAST_STEPS))
-            rate = config.learning_rate * cosine(done, total, config.warmup_steps)
-            group["lr"] = rate * group["lr_scale"]
+            since = settled.get(group["settles_by"])
+            if since is None:
+                factor = cosine(done, total, warmup)
+            else:
+                factor = settling(done, total, since, self._epoch, warmup)
+            group["lr"] = self._config.learning_rate * factor * group["lr_scale"]
 
 
 def build_optimizer(task: AbstractTask, config: TrainingConfig) -> AdamW:
@@ -109,12 +121,18 @@ def build_optimizer(task: AbstractTask, config: TrainingConfig) -> AdamW:
     """
     groups: list[dict[str, Any]] = []
     for group in task.parameter_groups():
-        own: dict[str, Any] = {"weight_decay": 0.0, "lr_scale": 1.0, "lr_span": 1.0}
+        own: dict[str, Any] = {
+            "weight_decay": 0.0,
+            "lr_scale": 1.0,
+            "settles_by": None,
+            "settles_at": 0.0,
+        }
         unknown = sorted(group.keys() - {"params", *own})
         if unknown:
             raise ValueError(
                 f"a parameter group has {unknown}, expected only 'params', 'weight_decay', "
-                "'lr_scale' and 'lr_span': the learning rate and its schedule are the trainer's."
+                "'lr_scale', 'settles_by' and 'settles_at': the learning rate and its schedule "
+                "are the trainer's."
             )
         own |= group
         groups.append({**own, "params": list(own["params"])})

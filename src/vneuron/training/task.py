@@ -68,10 +68,11 @@ class AbstractTask(ABC):
 
     @abstractmethod
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The groups for AdamW: "params", and as wanted "weight_decay", "lr_scale", "lr_span".
+        """The groups for AdamW: "params", and as wanted "weight_decay", "lr_scale", "settles_by".
 
-        `lr_scale` multiplies the learning rate of a group; 1 if absent. `lr_span` is the share of
-        the run after which it is zero, and the group rests, but not before step 800; 1 if absent.
+        `lr_scale` multiplies the learning rate of a group; 1 if absent. `settles_by` names a score
+        of `validate`: as soon as an epoch lowers it by less than `settles_at`, the group's learning
+        rate falls to zero by half of the run, though not before step 800, and the group rests.
         Order and content must be the same each time: checkpoints identify parameters by their
         place.
         """
