@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import conditioning
+import coupling
 import intervals
 import novelty
 import pandas as pd
@@ -42,6 +43,15 @@ def test_intervals_of_every_model_and_quantity(small, tmp_path, monkeypatch, cap
     table = Summaries(Results(out), newest(Results(out)), out).write("intervals waves 12")
     assert table.count("\n") == 6
     assert "ensemble of 5 twins" in table
+
+
+def test_coupling_beside_independent_series(small, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", small("coupling.py", "--origins", "5", "--draws", "20"))
+    coupling.main()
+    assert "gain on validation windows" in capsys.readouterr().out
+    frame = pd.read_parquet(tmp_path / "out" / "coupling" / "waves-12.parquet")
+    assert set(frame["series"]) == {"independent", "static", "units", "noise", "coupled"}
+    assert frame["total_coverage_80"].between(0, 1).all()
 
 
 def test_novelty_of_faults(small, small_csv, tmp_path, monkeypatch, capsys) -> None:

@@ -80,7 +80,8 @@ def test_evaluating_the_run_on_its_data_gives_the_scores_of_fit(vneuron, fitted)
     assert said.json["windows"] == fitted.said.json["windows"]
     assert said.json["health"] == fitted.said.json["health"]
     assert said.json["latent_share"] == fitted.said.json["latent_share"]
-    names = {"test", "windows", "health", "latent_share", "seconds", "run"}
+    assert said.json["panel"] is None
+    names = {"test", "windows", "health", "latent_share", "panel", "seconds", "run"}
     assert names == said.json.keys()
 
 

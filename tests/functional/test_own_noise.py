@@ -137,3 +137,9 @@ def test_weights_alone_move_no_margin():
     whole = correlation(torch.randn(6, 2).double(), torch.rand(4, 2).double(), own)
     torch.testing.assert_close(whole.diagonal(dim1=-2, dim2=-1), torch.ones(4, 6).double())
     assert float(torch.linalg.eigvalsh(whole).min()) > -1e-9
+
+
+def test_noise_is_left_as_it_is_whatever_its_layout():
+    noise = torch.ones(3, 2, 4).movedim(0, -1)  # steps in front, in memory
+    autoregress(torch.tensor(0.6), noise)
+    assert (noise == 1.0).all()

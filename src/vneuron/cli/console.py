@@ -18,6 +18,13 @@ COLUMNS = {
     "energy": "energy",
 }
 
+PANEL = {
+    "joint_nll": "joint NLL per step and series",
+    "energy": "energy",
+    "total_coverage_80": "total in 80%",
+    "total_path_coverage_80": "its path in 80%",
+}
+
 TABLE_WIDTH = 100
 """A narrower terminal wraps lines, which loses less than cutting numbers does."""
 
@@ -69,6 +76,17 @@ def print_scores(scores: Mapping[str, Mapping[str, Any]], windows: int) -> None:
     terminal = Terminal(width=max(Terminal().width, TABLE_WIDTH))
     terminal.print(f"{windows:,} test windows; training standard deviations, nats per step")
     terminal.print(table)
+
+
+def print_panel(scores: Mapping[str, float] | None) -> None:
+    """One line on standard output: what coupling is worth, where series are coupled."""
+    if scores is None:
+        return
+    both = {name: (scores[name], scores[f"{name}_independent"]) for name in PANEL}
+    said = ", ".join(
+        f"{PANEL[name]} {own:.3f} ({alone:.3f})" for name, (own, alone) in both.items()
+    )
+    print(f"all series together, coupled (independent): {said}")  # noqa: T201
 
 
 def _cell(scores: Mapping[str, Mapping[str, Any]], name: str, key: str) -> str:

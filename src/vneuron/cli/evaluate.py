@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .console import Console, print_json, print_scores
+from .console import Console, print_json, print_panel, print_scores
 
 
 def run(
@@ -65,9 +65,10 @@ def run(
         write_results(folder, found, metrics, table.panel)
         console.say(f"report: {write_report(run)}")
     if json:
-        shown = ("test", "windows", "health", "latent_share")
+        shown = ("test", "windows", "health", "latent_share", "panel")
         result = {name: metrics[name] for name in shown}
         print_json({**result, "seconds": round(time.monotonic() - started, 2), "run": str(run)})
     else:
         print_scores(metrics["test"], metrics["windows"])
+        print_panel(metrics["panel"])
     return 0

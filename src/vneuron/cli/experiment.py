@@ -47,8 +47,8 @@ class Experiment:
         Of several processes that torchrun started the first one alone scores and writes.
 
         Returns:
-            "test", "windows", "health", "latent_share", "outcome", "train_cpu_seconds" by model,
-            "notes" and "run", as `--json` prints them.
+            "test", "windows", "health", "latent_share", "panel", "outcome", "train_cpu_seconds" by
+            model, "notes" and "run", as `--json` prints them.
         """
         from ..forecasting.comparison import score_field, train_field, write_results
         from ..forecasting.fitting import known_choices, open_run
@@ -76,7 +76,7 @@ class Experiment:
                 quiet=self.console.quiet,
             )
             outcome = found.outcome.reason.value if found.outcome else "completed"
-            metrics: dict[str, Any] = dict.fromkeys(("health", "latent_share"))
+            metrics: dict[str, Any] = dict.fromkeys(("health", "latent_share", "panel"))
             metrics |= {"test": {}, "windows": 0}
             if follows():
                 return {**metrics, "outcome": outcome}
@@ -92,6 +92,7 @@ class Experiment:
             "windows": metrics["windows"],
             "health": metrics["health"],
             "latent_share": metrics["latent_share"],
+            "panel": metrics["panel"],
             "outcome": outcome,
             "train_cpu_seconds": found.seconds,
             "notes": list(material.notes),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import options
-from .console import Console, print_json, print_scores
+from .console import Console, print_json, print_panel, print_scores
 from .invocation import command, free_folder
 
 if TYPE_CHECKING:
@@ -172,6 +172,13 @@ def run(
             help="What ties steps beside the units: white, lasting, or steered (by the units).",
         ),
     ] = "steered",
+    series: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="independent, or coupled: totals over series get intervals that hold.",
+        ),
+    ] = "independent",
     hidden: Annotated[int, typer.Option(rich_help_panel=options.MODEL, help="Features.")] = 256,
     dropout: Annotated[
         float | None,
@@ -278,6 +285,7 @@ def run(
         print_json(result)
     elif result["test"]:
         print_scores(result["test"], result["windows"])
+        print_panel(result["panel"])
     return 130 if result["outcome"] == "interrupted" else 0
 
 

@@ -51,6 +51,14 @@ def run(
         str | None,
         typer.Option(help="Length of a block: steps, or a duration such as 24h; the horizon."),
     ] = None,
+    across: Annotated[
+        bool,
+        typer.Option(
+            "--across",
+            help="With --aggregate: of the sum of all series, in place of each; needs a run that "
+            "was fitted with --series coupled.",
+        ),
+    ] = False,
     observed: Annotated[
         Path | None,
         typer.Option(
@@ -97,8 +105,8 @@ def run(
     from .remembered import read_like
 
     console = Console(quiet=quiet)
-    if out is not None:
-        _check_out(out)
+    _check_out(out)
+    _check_across(across, aggregate, paths, (observed, total, lower, upper))
     forecaster = EVEForecaster.load(run, device=device)  # type: ignore[arg-type]  # the config checks it
     form: dict[str, Any] = {
         "time_col": time_col,
@@ -136,7 +144,7 @@ def run(
         console.say(f"{rows:,} rows written to {out}")
         return 0
     else:
-        newer = {"df": frame}
+        newer = {"df": frame, "across": True} if across else {"df": frame}
         found = _forecast(forecaster, newer, levels, uncertainty, paths, aggregate, over, seed)
     _write(found, out)
     if out is not None:
@@ -192,7 +200,18 @@ def _frame(path: Path) -> Any:
         raise ValueError(f"{path}: {str(error).splitlines()[0]}") from None
 
 
-def _check_out(out: Path) -> None:
+def _check_across(across: bool, aggregate: str | None, paths: int | None, known: Any) -> None:
+    contracted = any(each is not None for each in known)
+    if across and (aggregate is None or paths is not None or contracted):
+        raise ValueError(
+            "--across sums over series what --aggregate says: give --aggregate too, without "
+            "--paths and without what is known of the horizon"
+        )
+
+
+def _check_out(out: Path | None) -> None:
+    if out is None:
+        return
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"--out is {out}: give a name that ends in .csv or .parquet")
     if not out.absolute().parent.is_dir():

@@ -101,15 +101,38 @@ def aggregate_columns(
         if statistic == "mean":
             weights /= steps
         return interval_columns(name, path.functional(weights), levels)
+    _check_ramp(statistic, steps)
+    return drawn_columns(name, array(path.sample(DRAWS, generator)), statistic, steps, levels)
+
+
+def drawn_columns(
+    name: str, draws: Floats, statistic: Statistic, steps: int, levels: Sequence[float]
+) -> dict[str, Floats]:
+    """The same columns of any statistic, from joint draws [batch, draws, H].
+
+    Raises:
+        ValueError: an unknown statistic, or a ramp over a single step.
+    """
+    if statistic not in get_args(Statistic):
+        raise ValueError(f"statistic is {statistic!r}, expected one of {get_args(Statistic)}.")
+    _check_ramp(statistic, steps)
+    batch, count, horizon = draws.shape
+    blocks = horizon // steps
+    parts = draws[:, :, : blocks * steps].reshape(batch, count, blocks, steps)
+    return draw_columns(name, np.moveaxis(_of_block(statistic, parts), 1, -1), levels)
+
+
+def _check_ramp(statistic: Statistic, steps: int) -> None:
     if statistic == "ramp" and steps < 2:
         raise ValueError("a ramp needs at least 2 steps: give a longer `over`")
-    draws = array(path.sample(DRAWS, generator))[:, :, : blocks * steps]
-    draws = draws.reshape(len(path), DRAWS, blocks, steps)
-    return draw_columns(name, np.moveaxis(_extreme(statistic, draws), 1, -1), levels)
 
 
-def _extreme(statistic: Statistic, draws: Floats) -> Floats:
+def _of_block(statistic: Statistic, draws: Floats) -> Floats:
     """Over the last axis: [batch, draws, blocks]."""
+    if statistic == "sum":
+        return np.asarray(draws.sum(-1))
+    if statistic == "mean":
+        return np.asarray(draws.mean(-1))
     if statistic == "max":
         return np.asarray(draws.max(-1))
     if statistic == "min":

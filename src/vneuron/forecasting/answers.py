@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..vitals.health import Health
 from . import frames, store
+from .across import Across, total
 from .aggregate import Statistic
 from .conditional import ConditionalForecast
 from .data.frame import Panel
@@ -18,6 +19,7 @@ from .intervals import DEFAULT_LEVELS
 from .knowledge import Bounds, Linear, Total
 from .latent_share import LatentShare, measure_latent_share
 from .model import FittedModel
+from .panel_scores import score_coupling
 from .reading import read_like_fit
 
 if TYPE_CHECKING:
@@ -70,6 +72,9 @@ class AbstractForecaster(ABC):
     ) -> Any:
         """Joint sample paths of the next H steps.
 
+        After a fit with series="coupled" paths of the same number and origin belong together, and
+        may be added up over series.
+
         Args:
             n: paths per series.
             df: as in `predict`.
@@ -92,24 +97,36 @@ class AbstractForecaster(ABC):
         statistic: Statistic,
         over: int | str | None = None,
         *,
+        across: Across = False,
         level: Sequence[float] = DEFAULT_LEVELS,
         df: object = None,
         seed: int = 0,
     ) -> Any:
-        """Forecast what steps come to together, block by block.
+        """Forecast what steps come to together, block by block, and series too.
 
         Args:
             statistic: "sum" and "mean" are exact; "max", "min" and "ramp" (largest change between
                 neighbouring steps) come from 2,000 joint draws.
             over: length of a block: steps, or a duration such as "24h"; None is the horizon. What
                 remains of the horizon after whole blocks is left out.
+            across: True takes the sum of all series, a mapping the sum with these weights by id
+                (those it does not name are left out), in place of each series by itself, from
+                2,000 joint draws. It needs a fit with series="coupled".
             level: central intervals, in per cent.
             df: as in `predict`.
             seed: of the draws.
 
         Returns:
             Frame: unique_id, ds (first step of the block), ds_end, EVE, EVE-median, EVE-lo-80, ...
+            Of a total over series unique_id is "total".
+
+        Raises:
+            ValueError: across a model that takes series for independent.
+            DataError: across series that are not there, or do not end at the same stamp.
         """
+        if across:
+            panel = self._context(df)
+            return total(self.model, panel, statistic, over, across, level, seed)
         return frames.aggregates(self.model, self._context(df), statistic, over, level, seed)
 
     def condition(
@@ -174,6 +191,10 @@ class AbstractForecaster(ABC):
             score / √H), in training standard deviations of each series; the same under "raw" in
             the data's unit; latent_variance_share and latent_likelihood_share (what z carries of
             them, see `latent_share`; None where no window has its whole target); and "windows".
+            After a fit with series="coupled" also "panel": joint NLL (nats per step and series)
+            and energy of all series together, coverage and width of their total, and the same of
+            independent series (`vneuron.forecasting.panel_scores`); None where no two series have
+            whole targets from the same stamp on.
 
         Raises:
             DataError: no window can be scored.
@@ -185,7 +206,10 @@ class AbstractForecaster(ABC):
             "latent_variance_share": None if share is None else share.variance,
             "latent_likelihood_share": None if share is None else share.likelihood,
         }
-        return {**found.scores, **carried, "windows": found.windows}
+        scores = {**found.scores, **carried, "windows": found.windows}
+        if self.model.shares is not None:
+            scores["panel"] = score_coupling(self.model, panel, step)
+        return scores
 
     def evaluation(self, df: object, *, step: int = 1) -> Evaluation:
         """As `evaluate`, with the calibration curves."""

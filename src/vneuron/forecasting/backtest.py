@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,8 @@ def _fit(
             "cross-validation: ask for fewer windows or a smaller step, or drop the series"
         )
     past = panel.rows_between(0, lengths - held_out)
+    # the frame holds series one by one, whose forecasts coupling does not move
+    config = replace(config, series="independent")
     material = prepare(past, config, val_size=val_size, test_size=0)
     return train("EVE", material, quiet=quiet)[0]
 

@@ -27,6 +27,7 @@ from .material import Material
 from .memory import Memory
 from .model import FittedModel
 from .naive import SeasonalNaive
+from .panel_scores import score_coupling
 from .ridge import ResidualSpread
 from .season import season_length
 from .store import read_model
@@ -177,8 +178,8 @@ def score_field(
 
     Returns:
         "test": scores by model; "calibration": by model; "windows": how many were scored;
-        "health"; "latent_share": what z carries of EVE's. Without a window to score, "test" is
-        empty.
+        "health"; "latent_share": what z carries of EVE's; "panel": what coupling its series is
+        worth, None where they are not coupled. Without a window to score, "test" is empty.
     """
     windows = found.eve.windows_to_score(panel, step)
     scaling = found.eve.scaling(panel)
@@ -194,6 +195,7 @@ def score_field(
         "windows": len(windows),
         "health": health_facts(found.eve.health()),
         "latent_share": None if share is None else share.as_dict(),
+        "panel": score_coupling(found.eve, panel, step),
         "seconds": found.seconds,
     }
 

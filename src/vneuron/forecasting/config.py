@@ -34,6 +34,7 @@ LikelihoodChoice: TypeAlias = Likelihood | CountLikelihood
 EncoderChoice: TypeAlias = Literal["auto"] | Encoder
 FeatureChoice: TypeAlias = Literal["auto"] | FeatureKind
 UnitsFamily: TypeAlias = Literal["gaussian", "poisson"]
+SeriesKind: TypeAlias = Literal["independent", "coupled"]
 
 
 REFERENCE_LAG = 4
@@ -122,6 +123,7 @@ class ForecasterConfig:
     encoder: EncoderChoice = "auto"
     features: FeatureChoice = "auto"
     noise: NoiseKind = "steered"
+    series: SeriesKind = "independent"
     hidden: int = 256
     dropout: float = 0.3
     freq: str | int | None = None
@@ -164,6 +166,7 @@ class ForecasterConfig:
             "encoder": ("auto", *get_args(Encoder)),
             "features": ("auto", *get_args(FeatureKind)),
             "noise": get_args(NoiseKind),
+            "series": get_args(SeriesKind),
             "missing": MISSING,
             "duplicates": DUPLICATES,
             "exogenous": EXOGENOUS,
@@ -187,6 +190,12 @@ class ForecasterConfig:
             raise ValueError(
                 f"control is {self.control!r} with units_family 'poisson', expected 'adaptive', "
                 "'free' or 'none': a rate has no scale of its own to be moved."
+            )
+        if self.series == "coupled" and (self.network == "reference" or self.counts):
+            raise ValueError(
+                f"series is 'coupled' with network {self.network!r} and likelihood "
+                f"{self.likelihood!r}, expected network='trajectory' and likelihood 'student' or "
+                "'gaussian': what series share are the sources of a multivariate t."
             )
         self.training(quiet=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from ..training.outcome import StopReason, TrainingOutcome
 from ..training.run_folder import RunFolder
 from ..training.session import OnEpoch
 from .contenders import Contender, build_task
+from .coupling_fit import learn_coupling
 from .material import Material
 from .memory import Memory
 from .model import FittedModel
-from .store import check_same, read_config, write_start
+from .store import check_same, read_config, write_coupling, write_start
 
 
 class DivergedError(ValueError):
@@ -56,6 +58,13 @@ def train(
             f"epoch: lower learning_rate (it is {config.learning_rate:g}), or look for extreme "
             "values in the data"
         )
+    # who interrupts wants to stop; what series share is then learned when the run goes on
+    stopped = run is not None and outcome.reason is StopReason.INTERRUPTED
+    if config.series == "coupled" and contender == "EVE" and not stopped:
+        coupling = learn_coupling(model, material.train, material.validation, seed=config.seed)
+        model = replace(model, coupling=coupling)
+        if run is not None and not follows():
+            write_coupling(run, coupling)
     return model, outcome
 
 

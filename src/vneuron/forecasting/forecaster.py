@@ -20,6 +20,7 @@ from .config import (
     LocationChoice,
     NetworkKind,
     PriorKind,
+    SeriesKind,
     UnitsFamily,
     network_defaults,
 )
@@ -95,6 +96,9 @@ class EVEForecaster(AbstractForecaster):
         noise: what ties steps together beside the units: nothing ("white"), noise that lasts
             ("lasting", first-order autoregressive), or noise whose persistence and weight the
             units steer, window by window ("steered").
+        series: "independent", or "coupled": series share what their units and noise bring at the
+            same origin, so that intervals hold for totals over series too (`aggregate(across=...)`,
+            `sample`). Learned after the network; forecasts of single series are the same bits.
         hidden: width of the features.
         dropout: share of features dropped in training; None is .3, in the reference .05.
         freq: pandas offset alias or integer step; None guesses it from the data.
@@ -152,6 +156,7 @@ class EVEForecaster(AbstractForecaster):
         encoder: EncoderChoice = "auto",
         features: FeatureChoice = "auto",
         noise: NoiseKind = "steered",
+        series: SeriesKind = "independent",
         hidden: int = 256,
         dropout: float | None = None,
         freq: str | int | None = None,

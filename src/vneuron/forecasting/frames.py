@@ -15,6 +15,7 @@ from .data.frame import Panel
 from .data.rows import Floats, Ints
 from .intervals import array, check_levels, interval_columns, uncertainty_columns
 from .model import PREDICTION_BATCH, FittedModel, RawForecast
+from .panel_draws import coupled_draws, last_stamps
 
 NAME = "EVE"
 MOST_DRAWN = 2_000_000
@@ -65,6 +66,8 @@ def sampled(
 ) -> Iterator[tuple[RawForecast, Floats]]:
     """Joint paths [batch, draws, H] of some series after others, in bounded memory.
 
+    Of a model that couples series they are joint over the series of the same origin too.
+
     Raises:
         ValueError: fewer than one draw.
     """
@@ -72,7 +75,13 @@ def sampled(
         raise ValueError(f"n is {draws}, expected at least 1 path.")
     windows, scaling = model.last_windows(panel), model.scaling(panel)
     size = min(PREDICTION_BATCH, at_once(draws, model.config.horizon))
-    yield from sampled_of(model.raw_forecasts(windows, scaling, size), draws, seed)
+    forecasts = model.raw_forecasts(windows, scaling, size)
+    shared = model.shares
+    if shared is None:
+        yield from sampled_of(forecasts, draws, seed)
+        return
+    loadings = shared.of(model.memory.identity(panel))
+    yield from coupled_draws(forecasts, loadings, last_stamps(panel), draws, seed)
 
 
 def sampled_of(
@@ -127,7 +136,7 @@ def aggregates_of(
     first, last = times[:, : blocks * steps : steps], times[:, steps - 1 : blocks * steps : steps]
     frame = _frame(panel, parts, first)
     ends = panel.to_native(np.repeat(np.arange(len(panel)), blocks), last.reshape(-1), {})
-    return _insert(frame, 2, "ds_end", ends["ds"])
+    return insert(frame, 2, "ds_end", ends["ds"])
 
 
 def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Sequence[float]) -> Any:
@@ -146,7 +155,7 @@ def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Sequence[fl
     columns = {n: np.concatenate([p[n].reshape(-1) for p in parts]) for n in parts[0]}
     frame = panel.to_native(who, when, columns)
     ends = panel.to_native(who, np.concatenate(cutoffs), {})
-    return _insert(frame, 2, "cutoff", ends["ds"])
+    return insert(frame, 2, "cutoff", ends["ds"])
 
 
 def at_once(draws: int, horizon: int) -> int:
@@ -177,7 +186,7 @@ def _frame(panel: Panel, parts: Sequence[tuple[Ints, Columns]], times: npt.NDArr
     return panel.to_native(np.repeat(series, per_series), times[series].reshape(-1), columns)
 
 
-def _insert(frame: Any, position: int, name: str, column: Any) -> Any:
+def insert(frame: Any, position: int, name: str, column: Any) -> Any:
     """A frame with one more column at a position, pandas or polars."""
     if hasattr(frame, "insert_column"):
         return frame.insert_column(position, column.alias(name))

@@ -14,6 +14,7 @@ from ..core import muted
 from ..vitals.health import Health, health
 from .config import ForecasterConfig
 from .contenders import Contender, build_network
+from .coupling import Coupling
 from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
@@ -64,11 +65,14 @@ class FittedModel:
         config: sizes and options.
         memory: scaling and last context.
         network: in evaluation mode.
+        coupling: what series share; None where they are independent, or where the run stopped
+            before it was learned (`shares` tells them apart).
     """
 
     config: ForecasterConfig
     memory: Memory
     network: AbstractForecastNetwork
+    coupling: Coupling | None = None
 
     @classmethod
     def untrained(
@@ -79,6 +83,20 @@ class FittedModel:
             contender, config, memory.location, memory.mask_inputs, memory.surroundings
         )
         return cls(config, memory, network.eval())
+
+    @property
+    def shares(self) -> Coupling | None:
+        """What series share; None where they are independent.
+
+        Raises:
+            ValueError: it was to be learned, and was not.
+        """
+        if self.coupling is None and self.config.series == "coupled":
+            raise ValueError(
+                "the run stopped before it had learned what its series share: go on with it "
+                "(resume=True, or vneuron fit --resume)"
+            )
+        return self.coupling
 
     @torch.no_grad()
     def forecast(self, batch: WindowBatch) -> AbstractTrajectory:

@@ -16,9 +16,12 @@ from ..training.journal import checkpoint_name
 from ..training.run_folder import RunFolder
 from .config import ForecasterConfig
 from .contenders import Contender, build_objective
+from .coupling import Coupling
 from .data.errors import DataError
 from .memory import Memory
 from .model import FittedModel
+
+COUPLING = "coupling.npz"
 
 LISTED_SERIES = 1000
 """More names than that are in `series.parquet` alone."""
@@ -66,7 +69,7 @@ def check_same(run: RunFolder, config: ForecasterConfig, memory: Memory) -> None
     Raises:
         ValueError: it differs; the first differing field is named.
     """
-    before = run.read_json("config.json")["model"]
+    before = {"series": "independent", **run.read_json("config.json")["model"]}
     for name, value in config.as_dict().items():
         if before.get(name) != value:
             raise ValueError(
@@ -143,6 +146,8 @@ def read_model(
     model = FittedModel.untrained(contender, config, read_memory(run))
     load_weights(run, checkpoint_name(contender, "best"), build_objective(model.network))
     model.network.to(config.torch_device())
+    if contender == "EVE" and run.exists(COUPLING):
+        return replace(model, coupling=Coupling.of_arrays(run.read_arrays(COUPLING)))
     return model
 
 
@@ -156,3 +161,10 @@ def write_model(path: Path, model: FittedModel) -> None:
         write_start(run, model.config, model.memory, {})
         name = checkpoint_name("EVE", "best")
         save_checkpoint(run, name, build_objective(model.network))
+        if model.coupling is not None:
+            write_coupling(run, model.coupling)
+
+
+def write_coupling(run: RunFolder, coupling: Coupling) -> None:
+    """Write what series share."""
+    run.write_arrays(COUPLING, coupling.as_arrays())

@@ -167,8 +167,9 @@ def autoregress(persistence: Tensor, noise: Tensor) -> Tensor:
     """
     rho = persistence.reshape(-1, 1)
     fresh = ((1.0 - rho) * (1.0 + rho)).sqrt()
-    # steps in front: each is then one contiguous piece of memory
-    path = noise.movedim(-1, 0).contiguous()
+    # steps in front: each is then one contiguous piece of memory; a copy, even of noise that has
+    # them in front already, since it is written to
+    path = noise.movedim(-1, 0).clone(memory_format=torch.contiguous_format)
     path[1:] *= fresh
     for step in range(1, len(path)):
         path[step] += rho * path[step - 1]

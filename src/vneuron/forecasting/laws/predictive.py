@@ -109,6 +109,24 @@ class TrajectoryDistribution(AbstractTrajectory):
             return Whitened(quadratic, torch.zeros_like(quadratic))
         return whiten(residual, self.loading, self.unit_scale, observed, self.own_noise)
 
+    def windows(self, index: Tensor) -> TrajectoryDistribution:
+        """Some windows alone.
+
+        Args:
+            index: positions, [windows] int64.
+        """
+
+        def taken(values: Tensor, of_each: int) -> Tensor:
+            return values[index] if values.dim() == of_each else values
+
+        own = self.own_noise
+        if own is not None:
+            weight = None if own.weight is None else taken(own.weight, 2)
+            own = OwnNoise(taken(own.persistence, 1), weight)
+        scale = None if self.unit_scale is None else taken(self.unit_scale, 2)
+        here = {"loc": self.loc[index], "scale": self.scale[index]}
+        return replace(self, **here, unit_scale=scale, own_noise=own)
+
     def with_fixed_margins(self) -> TrajectoryDistribution:
         """The same with m, τ and ν cut off from the gradient.
 
@@ -210,16 +228,32 @@ class TrajectoryDistribution(AbstractTrajectory):
         Returns:
             [batch, S, H].
         """
-        path = self._normal(draws, self.horizon, generator)
+        noise = self._normal(draws, self.horizon, generator)
+        units: Tensor | None = None
         if self.loading is not None and self.unit_scale is not None:
             units = self._normal(draws, self.loading.shape[1], generator)
-            units = units * self.unit_scale.expand(len(self), -1)[:, None]
-            path = self._own_path(path)
-            path = torch.addmm(path.flatten(0, 1), units.flatten(0, 1), self.loading.T)
-            path = path.view(len(self), draws, self.horizon)
+        path = self.deviation(noise, units)
         if self.df is not None:
             path = path * mixing(len(self), draws, self.df, generator).rsqrt()
-        return torch.addcmul(self.loc[:, None], self._spread()[:, None], path)
+        return self.place(path)
+
+    def deviation(self, noise: Tensor, units: Tensor | None) -> Tensor:
+        """W S ε_z + Δ R^½ ε of given sources, which is n^½ times a standardised path.
+
+        Args:
+            noise: ε, [batch, S, H].
+            units: ε_z, [batch, S, M]; None where there is no loading.
+        """
+        if self.loading is None or self.unit_scale is None or units is None:
+            return noise
+        units = units * self.unit_scale.expand(len(self), -1)[:, None]
+        path = self._own_path(noise)
+        path = torch.addmm(path.flatten(0, 1), units.flatten(0, 1), self.loading.T)
+        return path.view(noise.shape)
+
+    def place(self, deviation: Tensor) -> Tensor:
+        """Deviations made paths, m + τ n^-½ times them, [batch, S, H]."""
+        return torch.addcmul(self.loc[:, None], self._spread()[:, None], deviation)
 
     def _own_path(self, noise: Tensor) -> Tensor:
         """Δ R^½ of white noise [batch, S, H]."""
