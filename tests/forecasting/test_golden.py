@@ -49,7 +49,8 @@ def formula() -> pd.DataFrame:
 def scores():
     config = EVEForecaster(
         horizon=6, input_size=24, units=4, hidden=16, dropout=0.0, control="none", beta=0.1,
-        epochs=6, batch_size=32, device="cpu",
+        epochs=6, batch_size=32, device="cpu", encoder="multiscale",
+        features="full",
     ).config  # fmt: skip
     panel = Panel.from_frame(formula())
     material = prepare(panel, config)
