@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +40,24 @@ def _seeds() -> None:
     torch.manual_seed(0)
 
 
-@pytest.fixture(autouse=True)
-def _short_trials(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the data decide is decided in 32 steps, unless a test asks for trials as they are."""
-    if request.node.get_closest_marker("whole_trials") is None:
-        from vneuron.forecasting import context_choice
+@pytest.fixture(scope="session", autouse=True)
+def _trial_steps() -> Iterator[int]:
+    """What the data decide is decided in 32 steps; how many they are for a user."""
+    from vneuron.forecasting import context_choice
 
-        monkeypatch.setattr(context_choice, "TRIAL_STEPS", 16)
+    whole = context_choice.TRIAL_STEPS
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(context_choice, "TRIAL_STEPS", 16)
+        yield whole
+
+
+@pytest.fixture(autouse=True)
+def _whole_trials(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _trial_steps: int
+) -> None:
+    """Trials as they are, for tests that ask for them."""
+    if request.node.get_closest_marker("whole_trials") is not None:
+        monkeypatch.setattr("vneuron.forecasting.context_choice.TRIAL_STEPS", _trial_steps)
 
 
 @pytest.fixture

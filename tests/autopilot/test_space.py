@@ -17,7 +17,7 @@ from vneuron.autopilot.space_files import read_space
 from vneuron.forecasting.config import EncoderChoice, ForecasterConfig
 from vneuron.forecasting.networks.features import Encoder
 
-BASE = ForecasterConfig(horizon=4, input_size=8, encoder="linear", features="window")
+BASE = ForecasterConfig(batch_size=64, horizon=4, input_size=8, encoder="linear", features="window")
 
 
 def draw(space: Space, seed: int) -> dict[str, object]:
