@@ -19,7 +19,7 @@ from vneuron.cli.app import main
 
 SMALL = [
     "--horizon", "6", "--input-size", "24", "--units", "3", "--hidden", "12", "--epochs", "2",
-    "--device", "cpu",
+    "--device", "cpu", "--encoder", "linear", "--features", "window",
 ]  # fmt: skip
 
 

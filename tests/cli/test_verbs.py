@@ -127,7 +127,18 @@ def test_a_sick_model_is_code_1_with_its_reason(vneuron, small, place, table):
     """At such a price of a nat units say nothing, and their network has no other path."""
     table.to_csv("wide.csv", index=False)
     options = ["--network", "reference", "--prior", "standard", "--control", "none"]
-    options += ["--beta", "1e5", "--learning-rate", "0.01", "--epochs", "4", "--patience", "0"]
+    options += [
+        "--batch-size",
+        "256",
+        "--beta",
+        "1e5",
+        "--learning-rate",
+        "0.01",
+        "--epochs",
+        "4",
+        "--patience",
+        "0",
+    ]
     fit = vneuron("fit", "wide.csv", *small, *options, "--no-baselines", "--out", "run", "-q")
     assert fit.code == 0
     said = vneuron("health", "run", "--json")

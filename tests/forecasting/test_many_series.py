@@ -60,6 +60,7 @@ def from_frame_to_forecast(frame):
         units=2,
         hidden=8,
         encoder="linear",
+        features="window",
         prior="autoregressive",
         missing="mask",
         device="cpu",
