@@ -93,8 +93,8 @@ def main() -> None:
 class Reading(VitalsPruner):
     """Does the pruner's work and lets every trial go on."""
 
-    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-        super().prune(study, trial)
+    def stops(self, study: optuna.Study, epochs, total: int) -> bool:
+        super().stops(study, epochs, total)
         return False
 
 

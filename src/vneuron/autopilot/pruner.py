@@ -115,7 +115,16 @@ class VitalsPruner(optuna.pruners.BasePruner):
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
         """Whether to stop the trial now."""
         progress = trial.user_attrs.get(PROGRESS, {})
-        epochs, total = progress.get("epochs", []), progress.get("total", 0)
+        return self.stops(study, progress.get("epochs", []), progress.get("total", 0))
+
+    def stops(self, study: optuna.Study, epochs: Sequence[Mapping[str, Any]], total: int) -> bool:
+        """The same for whoever has the trial's epochs at hand: a storage need not be asked.
+
+        Args:
+            study: whose complete trials it is held against.
+            epochs: of the trial so far.
+            total: epochs of a whole trial.
+        """
         if len(epochs) < self.least or len(epochs) >= total:
             return False
         finals = [

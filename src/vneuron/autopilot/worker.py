@@ -12,7 +12,7 @@ from .backend import hushed, optuna
 from .gates import constraints
 from .leases import Owner, reclaim, release
 from .plan import Plan
-from .pruner import PROGRESS
+from .pruner import PROGRESS, VitalsPruner
 from .space import AbstractSpace, configuration
 from .storage import patiently
 from .study import RESULT
@@ -133,10 +133,16 @@ class Worker:
         patiently(lambda: trial.set_user_attr(PROGRESS, self._progress(epochs)))
         if len(self.plan.searched) == 1:
             patiently(lambda: trial.report(line["score"], line["epoch"]))
-        frozen = patiently(lambda: self._frozen(trial))
         with hushed():
-            if patiently(lambda: self.study.pruner.prune(self.study, frozen)):
+            if patiently(lambda: self._stops(trial, epochs)):
                 raise Pruned
+
+    def _stops(self, trial: Trial, epochs: list[dict[str, Any]]) -> bool:
+        """What the pruner says; ours is told the epochs, which are two queries less an epoch."""
+        pruner = self.study.pruner
+        if isinstance(pruner, VitalsPruner):
+            return pruner.stops(self.study, epochs, self.plan.base.epochs)
+        return pruner.prune(self.study, self._frozen(trial))
 
     def _frozen(self, trial: Trial) -> FrozenTrial:
         """The trial as pruners see it."""
