@@ -18,7 +18,7 @@ def main(folder: Path, number: int) -> int:
 
     from ..training.launch import hush
     from .panel_file import read_panel
-    from .search import space_of
+    from .space_files import space_of
     from .storage import patiently
     from .study import open_study
     from .workbench import Workbench

@@ -22,7 +22,7 @@ from .pareto import Chosen, choose
 from .plan import Plan
 from .progress import SearchProgress
 from .space import AbstractSpace, FunctionSpace, Space, configuration
-from .space_files import read_space
+from .space_files import space_of
 from .storage import default_storage, open_storage, patiently
 from .study import Finished, finished, open_study
 from .workbench import Workbench
@@ -31,7 +31,7 @@ from .worker import Worker, counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Found", "Search", "space_of"]
+__all__ = ["Found", "Search"]
 
 POLL_SECONDS = 1.0
 MOST_RESERVE = 0.6
@@ -61,17 +61,6 @@ class Found:
     seconds: float
     interrupted: bool
     notes: tuple[str, ...]
-
-
-def space_of(plan: Plan, source: str | Path | None) -> AbstractSpace:
-    """The space of a plan that lies in a storage; functions come from their file."""
-    if plan.space is not None:
-        return Space.of(plan.space).bound(plan.base)
-    if source is None:
-        raise ValueError(
-            "the study's space is a function of a file: give the same file with --space"
-        )
-    return read_space(source)
 
 
 class Search:

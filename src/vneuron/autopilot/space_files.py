@@ -7,9 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from .builtin_spaces import builtin_space
+from .plan import Plan
 from .space import AbstractSpace, FunctionSpace, Space
 
-__all__ = ["read_space"]
+__all__ = ["read_space", "space_of"]
+
+
+def space_of(plan: Plan, source: str | Path | None) -> AbstractSpace:
+    """The space of a plan that lies in a storage; functions come from their file."""
+    if plan.space is not None:
+        return Space.of(plan.space).bound(plan.base)
+    if source is None:
+        raise ValueError(
+            "the study's space is a function of a file: give the same file with --space"
+        )
+    return read_space(source)
 
 
 def read_space(source: str | Path) -> AbstractSpace:

@@ -32,15 +32,13 @@ import torch
 from torch import Tensor
 
 from ...functional.own_noise import autoregress, correlated_times, own_correlation
+from ...functional.singular import DETERMINED, singular_form
 from ...functional.student import joint_nll, marginal_nll
 from ...inference.natural import GaussianBelief, linear_evidence, natural_step
 from ..scoring.scores import as_float64
 from .law import StudentLaw
 from .predictive import TrajectoryDistribution
 from .trajectory import AbstractTrajectory, at_least_single, mixing
-
-DETERMINED = 1e-10
-"""Share of its variance below which a sum counts as known already."""
 
 
 @dataclass(frozen=True)
@@ -310,7 +308,7 @@ class ConditionedTrajectory(AbstractTrajectory):
         counts = self.unknown if observed is None else self.unknown & observed
         residual = torch.where(counts, target - self.loc, torch.zeros_like(self.loc))
         if self.rows.shape[1] or self.persistence is not None:
-            quadratic, log_volume, size = self._on_plane(residual, counts)
+            quadratic, log_volume, size = singular_form(residual, counts, self._covariance())
         else:
             quadratic, log_volume = self._whitened(residual, counts)
             size = counts.sum(-1).to(residual.dtype)
@@ -327,20 +325,10 @@ class ConditionedTrajectory(AbstractTrajectory):
         quadratic = white.square().sum(-1) - pulled.square().sum((-2, -1))
         return quadratic, factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + own.log().sum(-1)
 
-    def _on_plane(self, residual: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same, and the dimension, where equalities make Σ singular."""
+    def _covariance(self) -> Tensor:
+        """Σ', dense, [batch, H, H]."""
         gain = self._gain()
-        dense = self.shared @ self.shared.mT - gain @ gain.mT + self._own_covariance()
-        both = counts[:, :, None] & counts[:, None, :]
-        values, vectors = torch.linalg.eigh(torch.where(both, dense, torch.zeros_like(dense)))
-        alive = values > DETERMINED * values[:, -1:]
-        kept = torch.where(alive, values, torch.ones_like(values))
-        turned = torch.einsum("bhk,bh->bk", vectors, residual)
-        size = values[:, -1:].sqrt()
-        off = (~alive & (turned.abs() > 1e-6 * size)).any(-1)
-        quadratic = torch.where(alive, turned.square() / kept, 0.0).sum(-1)
-        quadratic = torch.where(off, torch.inf, quadratic)
-        return quadratic, 0.5 * kept.log().sum(-1), alive.sum(-1).to(residual.dtype)
+        return self.shared @ self.shared.mT - gain @ gain.mT + self._own_covariance()
 
     def _own_covariance(self) -> Tensor:
         """ΨRΨ, dense, [batch, H, H]."""
