@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import vneuron as vn
+from vneuron.controls import begin_statistics
 
 
 class Lower(vn.AbstractControl):
@@ -50,6 +51,20 @@ def test_the_model_may_be_bare_or_wrapped(wrapped: bool) -> None:
     _, terms = collected(torch.randn(8, 3))
     vn.control_step(nn.Sequential(collected) if wrapped else m, terms)
     assert m[0].statistics.updates.item() == 1
+
+
+def test_statistics_begun_before_the_update_are_those_of_the_terms() -> None:
+    early, late = model(), model()
+    early.load_state_dict(late.state_dict())
+    _, terms = vn.Collect(early)(torch.randn(8, 3))
+    begun = begin_statistics(terms)
+    vn.Collect(late)  # names the layers
+    vn.control_step(late, terms)
+    for term in terms:  # what is begun does not wait for what becomes of the terms
+        term.scale.detach().zero_()
+    vn.control_step(early, terms, begun=begun)
+    for name, value in late.state_dict().items():
+        torch.testing.assert_close(early.state_dict()[name], value, rtol=0, atol=0, equal_nan=True)
 
 
 def test_micro_batches_and_repeated_calls_are_one_batch() -> None:

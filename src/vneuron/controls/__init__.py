@@ -11,7 +11,7 @@ from .prune import prune
 from .rescale import rescale
 from .scale_guard import ScaleGuard
 from .share_balance import ShareBalance
-from .step import control_step, prepare_controls
+from .step import begin_statistics, control_step, prepare_controls
 
 __all__ = [
     "SETTINGS",
@@ -25,6 +25,7 @@ __all__ = [
     "ScaleGuard",
     "ShareBalance",
     "attach_preset",
+    "begin_statistics",
     "check_settings",
     "control_step",
     "prepare_controls",

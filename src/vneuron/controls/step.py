@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -12,10 +12,12 @@ from ..core import (
     AbstractControl,
     AbstractScaleControl,
     AbstractUnit,
+    BatchSummary,
     Clock,
     Info,
     LocalTerm,
     join_terms,
+    summarize,
     units_by_name,
 )
 from ..vitals.measures import alive
@@ -47,9 +49,32 @@ def prepare_controls(model: nn.Module, total_steps: int) -> None:
             module.prepare(total_steps)
 
 
+def begin_statistics(terms: Iterable[LocalTerm]) -> dict[str, BatchSummary]:
+    """Ask all processes for a step's statistics, by layer, ahead of `control_step`.
+
+    Where training is spread over processes, call it before the backward pass: messages then
+    travel while gradients are computed. In one process it changes nothing.
+
+    Args:
+        terms: what `control_step` is going to be given.
+
+    Example:
+        >>> import vneuron as vn
+        >>> model = nn.Sequential(vn.GaussianUnits(3, 2))
+        >>> _, terms = vn.Collect(model)(torch.zeros(4, 3))
+        >>> begun = begin_statistics(terms)
+        >>> sorted(control_step(model, terms, begun=begun).fetch())
+        ['0/alive', '0/energy', '0/kl']
+    """
+    return {name: summarize(join_terms(group)) for name, group in _group(terms).items()}
+
+
 @torch.no_grad()
 def control_step(
-    model: nn.Module, terms: Iterable[LocalTerm], optimizer: Optimizer | None = None
+    model: nn.Module,
+    terms: Iterable[LocalTerm],
+    optimizer: Optimizer | None = None,
+    begun: Mapping[str, BatchSummary] | None = None,
 ) -> Info:
     """Update every unit's statistics, then run the controls attached to it.
 
@@ -63,6 +88,7 @@ def control_step(
         terms: what `Collect` returned.
         optimizer: the one that trains the model, whose moments scale actions rescale; without it
             they are left as they are.
+        begun: what `begin_statistics` made of these terms; without it they are summarised here.
 
     Returns:
         For each layer: `kl` (nats per example, summed over units), `energy` (mean over units)
@@ -92,14 +118,20 @@ def control_step(
             "the model that vneuron.Collect was built around."
         )
     return Info.merge(
-        _step(layers[name], join_terms(group), optimizer) for name, group in grouped.items()
+        _step(layers[name], join_terms(group), optimizer, begun.get(name) if begun else None)
+        for name, group in grouped.items()
     )
 
 
-def _step(unit: AbstractUnit, term: LocalTerm, optimizer: Optimizer | None) -> Info:
+def _step(
+    unit: AbstractUnit,
+    term: LocalTerm,
+    optimizer: Optimizer | None,
+    summary: BatchSummary | None,
+) -> Info:
     """Statistics first, so that every control sees this step."""
     statistics = unit.statistics
-    statistics.update(term)
+    statistics.update(term, summary)
     own = Info(
         {
             "kl": statistics.kl.sum(),

@@ -18,7 +18,8 @@ from .ledger import LocalTerm, join_terms, muted, record
 from .mode import deterministic
 from .pairs import PairStatistics
 from .reader import Reader
-from .statistics import ALIVE_KL, UnitStatistics
+from .reduce import BatchSummary
+from .statistics import ALIVE_KL, UnitStatistics, summarize
 from .unit import (
     AbstractDynamicPrior,
     AbstractPrior,
@@ -38,6 +39,7 @@ __all__ = [
     "AbstractScaleControl",
     "AbstractUnit",
     "AdjustableUnit",
+    "BatchSummary",
     "Clock",
     "Collect",
     "Duration",
@@ -61,6 +63,7 @@ __all__ = [
     "join_terms",
     "muted",
     "record",
+    "summarize",
     "units_by_name",
     "units_of",
 ]

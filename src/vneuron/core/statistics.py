@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..functional.gaussian import information_rate
 from .ledger import LocalTerm
 from .pairs import PairStatistics
-from .reduce import batch_means, extremes
+from .reduce import BatchSummary
 
 ALIVE_KL = 1e-4
 """Nats; a posterior with less KL counts as equal to its prior."""
@@ -105,7 +105,7 @@ class UnitStatistics(nn.Module):
         self.pairs = PairStatistics(units, latent_dim)
 
     @torch.no_grad()
-    def update(self, term: LocalTerm) -> None:
+    def update(self, term: LocalTerm, summary: BatchSummary | None = None) -> None:
         """Move the running means towards a batch.
 
         Where `torch.distributed` is initialised the batch is that of all processes together, so
@@ -113,9 +113,10 @@ class UnitStatistics(nn.Module):
 
         Args:
             term: the layer's term, with the whole batch of this step.
+            summary: `summarize(term)`, where it was begun before.
         """
-        moments = _moments(term)
-        mean = batch_means(moments)
+        summary = summarize(term) if summary is None else summary
+        mean = summary.means()
         mean["energy"] = mean["loc_square"].mean(-1)
         first = self.updates == 0
         weight = torch.where(first, 1.0, self.RATE).to(self.kl.dtype)
@@ -125,7 +126,7 @@ class UnitStatistics(nn.Module):
         slow = torch.where(first, 1.0, self.SLOW_RATE).to(self.slow_energy.dtype)
         self.slow_energy.lerp_(mean["energy"].to(self.slow_energy.dtype), slow)
         self.last_log_scale.copy_(mean["log_scale"])
-        low, high = extremes(term.scale)
+        low, high = summary.extremes()
         self.scale_min.copy_(low.amin(-1))
         self.scale_max.copy_(high.amax(-1))
         self.pairs.update(term, self.RATE)
@@ -210,6 +211,12 @@ class UnitStatistics(nn.Module):
         return f"units={self.units}, latent_dim={self.latent_dim}"
 
 
+def summarize(term: LocalTerm) -> BatchSummary:
+    """What `UnitStatistics.update` takes from a batch, asked for from all processes at once."""
+    return BatchSummary(_moments(term), term.scale)
+
+
+@torch.no_grad()
 def _moments(term: LocalTerm) -> dict[str, Tensor]:
     """What is averaged, by buffer name; rows first."""
     loc_square = term.loc.square()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from ..controls import control_step, prepare_controls
+from ..controls import begin_statistics, control_step, prepare_controls
 from ..core import Info, LocalTerm
 from ..objective import free_energy
 from .config import TrainingConfig
@@ -83,12 +83,13 @@ class Stepper:
         if self._mixed:
             nll, terms = nll.float(), [_single(term) for term in terms]
         loss = free_energy(nll, terms, penalty)
+        begun = begin_statistics(terms)
         self._fabric.backward(loss)
         if self._config.gradient_clip > 0:
             self._clip(self._config.gradient_clip)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        info = control_step(self._task.module, terms, self._optimizer)
+        info = control_step(self._task.module, terms, self._optimizer, begun)
         meter.add(loss, nll, logs)
         return info
 
