@@ -4,7 +4,8 @@
 
 Blocks between `<!-- generated: NAME -->` and `<!-- end -->` are written anew; prose stays. NAME is
 `scores DATA PROTOCOL HORIZON`, `accuracy`, `dependence`, `coverage`, `probts`, `ensemble`,
-`intervals DATA HORIZON` (from intervals.py) or `options`. A block without results stays as it is.
+`intervals DATA HORIZON` (from intervals.py) or `options`. A block without results stays as it is,
+and so do rows of those tables over data sets and horizons that were not run this time.
 Of a model that was run with several sets of options, those run last are shown.
 """
 
@@ -14,13 +15,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.blocks import fill
+from harness.blocks import fill, keeping
 from harness.chosen import newest
+from harness.published import DUET_MSE
 from harness.results import Results
-from harness.summaries import Summaries
+from harness.summaries import Summaries, shown
 from harness.workshop import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
+KEYS = {"accuracy": 2, "dependence": 2, "coverage": 2, "probts": 2, "ensemble": 3}
+DATA = [shown(name) for name in DUET_MSE]
 
 
 def main() -> None:
@@ -40,9 +44,10 @@ def main() -> None:
         raise SystemExit(f"{options.folder} holds no results: run benchmarks/forecasting/run.py")
     summaries = Summaries(results, rows, options.folder)
 
-    def write(name: str) -> str | None:
-        wanted = options.only is None or name.split()[0] in options.only
-        return summaries.write(name) if wanted else None
+    def write(name: str, old: str) -> str | None:
+        kind = name.split()[0]
+        new = summaries.write(name) if options.only is None or kind in options.only else None
+        return new if new is None or kind not in KEYS else keeping(old, new, KEYS[kind], DATA)
 
     text, written, left = fill(options.page.read_text(), write)
     write_text(options.page, text)

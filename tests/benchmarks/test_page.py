@@ -123,7 +123,28 @@ def test_every_summary_is_a_table_or_nothing(results) -> None:
 
 def test_a_block_without_an_end_is_refused() -> None:
     with pytest.raises(ValueError, match="has no <!-- end -->"):
-        fill("<!-- generated: a -->\ntext\n<!-- generated: b -->\n<!-- end -->", lambda name: "x")
+        fill("<!-- generated: a -->\ntext\n<!-- generated: b -->\n<!-- end -->", lambda name, old: "x")
+
+
+def test_rows_that_were_not_run_this_time_stay(results, tmp_path) -> None:
+    path = tmp_path / "page.md"
+    table = "| data | H | EVE | {} |\n|---|---|---|---|\n| ETTh1 | 720 | .8, .7 | x |\n"
+    titles = "static low-rank | full correlation, t | deterministic twin | ensemble of 5 twins"
+    same = f"| data | H | EVE | {titles} | point + conformal |\n{'|---' * 8}|\n"
+    old = "| ETTh1 | 720 | .7, .6 |\n| ETTh1 | 96 | .1, .1 |\n| ILI | 24 | .5, .4 |"
+    for head, kept in ((same, True), (table.format("other"), False)):
+        path.write_text(f"<!-- generated: coverage -->\n{head}{old}\n<!-- end -->\n")
+        argv = sys.argv
+        sys.argv = ["page.py", str(tmp_path), "--page", str(path), "--no-plots"]
+        try:
+            page.main()
+        finally:
+            sys.argv = argv
+        text = path.read_text()
+        assert ("| ETTh1 | 720 | .7, .6 |" in text) == kept
+        assert ("| ILI | 24 | .5, .4 |" in text) == kept
+        assert "| ETTh1 | 96 | .1, .1 |" not in text
+        assert "| ETTh1 | 96 | .810, .700 |" in text
 
 
 def test_numbers_are_written_as_the_pages_have_them() -> None:
