@@ -123,7 +123,10 @@ def test_every_summary_is_a_table_or_nothing(results) -> None:
 
 def test_a_block_without_an_end_is_refused() -> None:
     with pytest.raises(ValueError, match="has no <!-- end -->"):
-        fill("<!-- generated: a -->\ntext\n<!-- generated: b -->\n<!-- end -->", lambda name, old: "x")
+        fill(
+            "<!-- generated: a -->\ntext\n<!-- generated: b -->\n<!-- end -->",
+            lambda name, old: "x",
+        )
 
 
 def test_rows_that_were_not_run_this_time_stay(results, tmp_path) -> None:

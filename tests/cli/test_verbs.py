@@ -105,7 +105,9 @@ def test_evaluation_changes_the_run_only_if_told(vneuron, fitted, place):
     assert vneuron("evaluate", "run", fitted.data, "--step", "6", "--json").code == 0
     assert (place / "run" / "metrics.json").read_bytes() == before
     assert vneuron("evaluate", "run", fitted.data, "--step", "6", "--update", "-q").code == 0
-    assert json.loads((place / "run" / "metrics.json").read_text())["windows"] == 10
+    found = json.loads((place / "run" / "metrics.json").read_text())
+    assert found["windows"] == 10
+    assert found["seconds"] == json.loads(before)["seconds"] != {}
     assert vneuron("info", "run").code == 0  # checksums hold
 
 

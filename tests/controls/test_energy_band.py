@@ -178,7 +178,22 @@ def test_the_bounds_never_cross() -> None:
     assert (high >= GAP * low * (1 - 1e-6)).all()
 
 
+def test_calibration_moves_the_band_of_energy_and_no_other() -> None:
+    layer = vn.GaussianUnits(3, 4)
+    variance = vn.EnergyBand(4, quantity="variance")
+    energy = vn.EnergyBand(4)
+    calibration = vn.BandCalibration(4, every=1)
+    layer.controls.extend([variance, energy, calibration])
+    layer.statistics.update(term(torch.full((4,), 0.5)))
+    for _ in range(3):
+        calibration.update(layer.statistics)
+        calibration.project(layer)
+    assert (variance.low_scale == 1).all()
+    assert (variance.high_scale == 1).all()
+    assert (energy.high_scale != 1).all()
+
+
 def test_calibration_without_a_band_is_refused() -> None:
     layer = vn.GaussianUnits(3, 8)
-    with pytest.raises(ValueError, match="no EnergyBand to calibrate"):
+    with pytest.raises(ValueError, match="no EnergyBand of energy to calibrate"):
         vn.BandCalibration(8).project(layer)

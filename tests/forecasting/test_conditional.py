@@ -145,6 +145,9 @@ def test_newer_series(fitted, make_waves):
         ({"bounds": (5.0, 1.0)}, "the bounds are 5 to 1"),
         ({"bounds": (None, 1.0), "total": {"s1": 7.0}}, "a sum is known to be 7.*to 6"),
         ({"bounds": (1.0,)}, "bounds holds 1 parts"),
+        ({"bounds": (np.nan, 5.0)}, "bounds is .nan, 5.0., expected numbers"),
+        ({"total": np.nan}, "series 's0': a total is nan"),
+        ({"total": {"s1": np.inf}}, "series 's1': a total is inf"),
         ({"linear": (np.ones((1, 5)), [1.0])}, "linear holds weights .*expected .sums, 6."),
         ({"linear": (np.full((1, 6), np.nan), [1.0])}, "not finite"),
         ({"linear": (np.ones((2, 6)), [1.0, 1.0])}, "says nothing new"),
@@ -154,6 +157,12 @@ def test_newer_series(fitted, make_waves):
 def test_what_does_not_fit_is_refused(fitted, given, message):
     with pytest.raises(ValueError, match=message):
         fitted.condition(**given)
+
+
+def test_an_infinite_observation_is_refused(fitted, ahead):
+    seen = ahead[["unique_id", "ds"]].head(2).assign(y=[1.0, np.inf])
+    with pytest.raises(ValueError, match="observed is inf, expected a number"):
+        fitted.condition(observed=seen)
 
 
 def test_stamps_that_are_no_steps_are_refused(fitted, ahead, frame):

@@ -1,5 +1,7 @@
 """A forecaster whose series share sources, as users meet it."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -149,6 +151,16 @@ def test_it_is_kept_with_the_run_and_the_model(together, shared, tmp_path):
         )
 
 
+def test_it_does_not_outlive_the_run_that_is_overwritten(options, shared, together, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(together[1], run)
+    alone = EVEForecaster(**options | {"series": "independent"})
+    alone.fit(shared, test_size=HELD_OUT, run_dir=run, overwrite=True)
+    assert not (run / "coupling.npz").exists()
+    with pytest.raises(ValueError, match="series='coupled'"):
+        EVEForecaster.load(run).aggregate("sum", across=True)
+
+
 def test_a_run_that_stopped_before_it_learned_is_gone_on_with(options, shared, together, tmp_path):
     run = tmp_path / "run"
     EVEForecaster(**options).fit(shared, test_size=HELD_OUT, run_dir=run)
@@ -247,7 +259,12 @@ def test_options_that_it_does_not_go_with(options, other):
 
 @pytest.mark.parametrize(
     ("across", "said"),
-    [({"s9": 1.0}, "does not hold"), ({"s0": np.nan}, "finite"), ({"s0": 0.0}, "not 0")],
+    [
+        ({"s9": 1.0}, "does not hold"),
+        ({"s0": np.nan}, "finite"),
+        ({"s0": 0.0}, "not 0"),
+        ({}, "not 0"),
+    ],
 )
 def test_weights_that_mean_nothing(together, across, said):
     with pytest.raises(DataError, match=said):

@@ -9,14 +9,15 @@ import torch
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import build_network
 from vneuron.forecasting.data.windows import WindowBatch
-from vneuron.forecasting.usefulness import measure_usefulness
+from vneuron.forecasting.usefulness import HeldOut, measure_usefulness
 from vneuron.functional.gaussian import SCALE_FLOOR
 
 
-def trained(k=1, likelihood="student", gain=1.0, noise="steered"):
+def trained(k=1, likelihood="student", gain=1.0, noise="steered", scale="input"):
     config = ForecasterConfig(
-        horizon=4, input_size=6, units=3, latent_dim=k, hidden=8, likelihood=likelihood, noise=noise
-    )
+        horizon=4, input_size=6, units=3, latent_dim=k, hidden=8, likelihood=likelihood,
+        noise=noise, scale=scale,
+    )  # fmt: skip
     network = build_network("EVE", config, "mean", False).double()
     torch.manual_seed(2)
     with torch.no_grad():
@@ -70,6 +71,23 @@ def test_use_and_dynamic_use_by_brute_force(k, likelihood, gain, noise):
             dynamic = mean_joint_nll(network, batch, frozen) - present
             torch.testing.assert_close(found.use[unit], use, rtol=1e-8, atol=1e-9)
             torch.testing.assert_close(found.dynamic_use[unit], dynamic, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", ["input", "per_unit", "scalar"])
+def test_what_is_changed_begins_at_the_density_of_the_path(scale):
+    """Where σ is the same for all windows, the path's loading holds the steps' own noise."""
+    network, batch = trained(scale=scale), windows()
+    reading = network.read(*batch.inputs)
+    path = network.distribution(reading)
+    residual = path.residual(batch.target)
+    held_out = HeldOut.of(
+        path, residual, network.units, reading.latent, loading=network.loading,
+        reader=network.mean_gain * network.mean_reader, spread=reading.spread,
+        own_noise=network.own_noise,
+    )  # fmt: skip
+    found = held_out.present(residual, held_out.scale, held_out.scale)
+    expected = path.joint_nll(batch.target) - path.scale.log().sum(-1)
+    torch.testing.assert_close(found, expected.mean(), rtol=1e-9, atol=1e-9)
 
 
 def test_a_unit_that_nothing_reads_is_worth_nothing():

@@ -242,6 +242,37 @@ def test_a_kill_between_checksum_and_file_leaves_a_valid_run(tmp_path, monkeypat
     assert run.read_json("metrics.json") == {"mark": "first"}
 
 
+def test_two_kills_in_the_same_place_leave_a_valid_run(tmp_path, monkeypatch):
+    run = finished_run(tmp_path)
+
+    def fail_on_metrics(path, data):
+        if path.name == "metrics.json":
+            raise SystemExit
+        write_atomic(path, data)
+
+    monkeypatch.setattr("vneuron.training.checksums.write_atomic", fail_on_metrics)
+    for mark in ("second", "third"):
+        with pytest.raises(SystemExit):
+            run.write_json("metrics.json", {"mark": mark})
+        run.verify()
+        assert run.read_json("metrics.json") == {"mark": "first"}
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_not_damaged(tmp_path, monkeypatch):
+    run = finished_run(tmp_path)
+    writer = RunFolder.open(run.path)
+    read = RunFolder._checksums
+
+    def replaced_before_the_list_is_read(self):
+        monkeypatch.setattr(RunFolder, "_checksums", read)
+        writer.write_json("metrics.json", {"mark": "new"})
+        return read(self)
+
+    monkeypatch.setattr(RunFolder, "_checksums", replaced_before_the_list_is_read)
+    assert run.read_json("metrics.json") == {"mark": "first"}
+    assert run.read_json("metrics.json") == {"mark": "new"}
+
+
 def test_a_kill_between_a_new_file_and_its_checksum_leaves_a_valid_run(tmp_path, monkeypatch):
     run = finished_run(tmp_path)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from . import options
 from .console import Console, print_json
+from .invocation import command, free_folder
 
 SEARCH = "Search"
 
@@ -157,7 +157,6 @@ def run(
     from ..autopilot import AutoPilot
     from ..forecasting.data.tables import read_table
     from .fit import facts_of
-    from .invocation import free_folder
 
     if join and storage is None:
         raise ValueError("--join without --storage: give the storage of the study to work for")
@@ -170,7 +169,7 @@ def run(
         "exogenous": exogenous or "error",
     }
     pilot = AutoPilot(
-        horizon or 1,
+        1 if horizon is None else horizon,
         input_size,
         space=space,
         objectives=tuple(objective or ("joint_nll", "fault_share", "parameters")),
@@ -213,7 +212,7 @@ def run(
         **sizes,
         **facts_of(table),
         "delimiter": delimiter,
-        "command": ["vneuron", *sys.argv[1:]],
+        "command": command(),
     }
     found = pilot.search(folder, table.panel, sizes, resume=resume, join=join, facts=facts)
     if found is None:

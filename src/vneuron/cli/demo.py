@@ -16,6 +16,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="The run folder; runs/demo if not given.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the demonstration in --out.")
+    ] = False,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
@@ -44,7 +47,9 @@ def run(
     facts = {**sizes, "path": "statsmodels: co2, elnino", "kind": "long", "rows": len(panel.times)}
     experiment = Experiment(panel, config, sizes, facts, console)
     folder = out or Path("runs/demo")
-    result = experiment.run(folder, overwrite=out is None, command=["vneuron", "demo"])
+    result = experiment.run(
+        folder, resume=resume, overwrite=out is None, command=["vneuron", "demo"]
+    )
     result["seconds"] = round(time.monotonic() - started, 2)
     if json:
         print_json(result)

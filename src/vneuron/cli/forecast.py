@@ -106,7 +106,8 @@ def run(
 
     console = Console(quiet=quiet)
     _check_out(out)
-    _check_across(across, aggregate, paths, (observed, total, lower, upper))
+    _check_known((observed, total, lower, upper), across, aggregate, paths, scale_weight)
+    _check_alone(paths, aggregate, over, uncertainty)
     forecaster = EVEForecaster.load(run, device=device)  # type: ignore[arg-type]  # the config checks it
     form: dict[str, Any] = {
         "time_col": time_col,
@@ -116,11 +117,9 @@ def run(
         "exogenous": exogenous,
         "delimiter": delimiter,
     }
-    frame = None
-    if data is not None:
-        table = read_like(run, data, missing=missing, **form)
-        console.notes(table.notes)
-        frame = table.panel
+    table = None if data is None else read_like(run, data, missing=missing, **form)
+    frame = None if table is None else table.panel
+    console.notes(() if table is None else table.notes)
     levels = tuple(level or (80, 95))
     seed = forecaster.config.seed if seed is None else seed
     known: dict[str, Any] = {}
@@ -200,9 +199,38 @@ def _frame(path: Path) -> Any:
         raise ValueError(f"{path}: {str(error).splitlines()[0]}") from None
 
 
-def _check_across(across: bool, aggregate: str | None, paths: int | None, known: Any) -> None:
-    contracted = any(each is not None for each in known)
-    if across and (aggregate is None or paths is not None or contracted):
+def _check_alone(
+    paths: int | None, aggregate: str | None, over: str | None, uncertainty: bool
+) -> None:
+    """Refuse options of which one would be left out without a word."""
+    asked = {
+        "--paths": paths is not None,
+        "--aggregate": aggregate is not None,
+        "--uncertainty": uncertainty,
+    }
+    given = [name for name, there in asked.items() if there]
+    if len(given) > 1:
+        raise ValueError(
+            f"{' and '.join(given)} ask for different tables: give one of them in each call"
+        )
+    if over is not None and aggregate is None:
+        raise ValueError("--over is the length of the blocks of --aggregate: give that too")
+
+
+def _check_known(
+    facts: tuple[object, ...],
+    across: bool,
+    aggregate: str | None,
+    paths: int | None,
+    scale_weight: float,
+) -> None:
+    known = any(each is not None for each in facts)
+    if scale_weight != 1.0 and not known:
+        raise ValueError(
+            "--scale-weight says how far what is known may narrow the rest: give --observed, "
+            "--total, --lower or --upper too"
+        )
+    if across and (aggregate is None or paths is not None or known):
         raise ValueError(
             "--across sums over series what --aggregate says: give --aggregate too, without "
             "--paths and without what is known of the horizon"

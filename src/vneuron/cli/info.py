@@ -14,7 +14,14 @@ from . import options
 from .console import print_json
 
 PACKAGES = ("torch", "numpy", "pandas", "lightning-fabric", "narwhals", "plotly", "safetensors")
-EXTRAS = {"demo": "statsmodels", "imaging": "scikit-learn", "polars": "polars"}
+EXTRAS = {
+    "demo": "statsmodels",
+    "imaging": "scikit-learn",
+    "polars": "polars",
+    "autopilot": "optuna",
+    "postgres": "psycopg",
+    "grpc": "grpcio",
+}
 
 
 def run(

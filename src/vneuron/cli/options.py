@@ -52,7 +52,7 @@ def parse_numbers(texts: list[str] | None) -> dict[str, float] | None:
     for text in texts or []:
         name, _, number = text.partition("=")
         try:
-            found[name.strip()] = float(number)
+            found[name.strip()] = int(number) if number.strip().isdigit() else float(number)
         except ValueError:
             raise ValueError(f"{text!r}: give NAME=NUMBER, such as target=0.03") from None
     return found or None

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..forecasting.config import ForecasterConfig
     from ..forecasting.data.tables import Table
 
 
@@ -42,13 +41,3 @@ def _target(facts: dict[str, Any]) -> list[str] | None:
     """A wide file's columns; a long file has its series in rows."""
     target: list[str] | None = facts.get("target")
     return target or None
-
-
-def with_seed_and_device(
-    config: ForecasterConfig, seed: int | None, device: str | None
-) -> ForecasterConfig:
-    """The configuration with what the command line overrides."""
-    from dataclasses import replace
-
-    changes: dict[str, Any] = {"seed": seed, "device": device}
-    return replace(config, **{name: v for name, v in changes.items() if v is not None})

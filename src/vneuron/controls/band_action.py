@@ -28,7 +28,7 @@ from ..core import (
 class AbstractBandAction(AbstractScaleControl):
     """Every so often rescales units by their running energy and the band they should be in.
 
-    The band is that of the first `EnergyBand` attached to the unit.
+    The band is that of the first `EnergyBand` of quantity "energy" attached to the unit.
 
     Args:
         units: number of units.

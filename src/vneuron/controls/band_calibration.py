@@ -98,12 +98,14 @@ class BandCalibration(AbstractControl):
         """Move the scales of the unit's band, where it is time.
 
         Raises:
-            ValueError: if the unit has no `EnergyBand`.
+            ValueError: if the unit has no `EnergyBand` of quantity "energy".
         """
-        band = next((c for c in unit.controls if isinstance(c, EnergyBand)), None)
+        bands = (c for c in unit.controls if isinstance(c, EnergyBand) and c.quantity == "energy")
+        band = next(bands, None)
         if band is None:
             raise ValueError(
-                f"unit {unit.name!r} has no EnergyBand to calibrate: append one to its controls."
+                f"unit {unit.name!r} has no EnergyBand of energy to calibrate: append one to its "
+                "controls."
             )
         if not self._due:
             return

@@ -17,7 +17,7 @@ class Homeostasis(AbstractBandAction):
     η = rate · (1 + 2 · share of units out of band), at most .5; the factor is limited for each
     action. Within the band η is `inside` of that: a nudge to the band's geometric centre, or
     nothing. Out of band each action brings a unit closer, and none beyond the centre. The band is
-    that of the first `EnergyBand` attached to the unit.
+    that of the first `EnergyBand` of quantity "energy" attached to the unit.
 
     Args:
         units: number of units.

@@ -114,7 +114,7 @@ def attach_preset(
 
 
 def check_settings(preset: str, settings: Mapping[str, float] | None) -> None:
-    """Refuse settings that a preset does not have, and values that its controls refuse.
+    """Refuse settings that a preset does not have, and values that are no numbers.
 
     Raises:
         ValueError: naming the setting and those that there are.

@@ -14,7 +14,7 @@ class Projection(AbstractBandAction):
 
     e_j is the running energy, which the action rescales along: afterwards the unit is exactly on
     the bound, and a second projection does nothing, unless the cap on the factor bites. The band
-    is that of the first `EnergyBand` attached to the unit.
+    is that of the first `EnergyBand` of quantity "energy" attached to the unit.
 
     Args:
         units: number of units.

@@ -124,7 +124,7 @@ class AbstractForecaster(ABC):
             ValueError: across a model that takes series for independent.
             DataError: across series that are not there, or do not end at the same stamp.
         """
-        if across:
+        if across is not False:
             panel = self._context(df)
             return total(self.model, panel, statistic, over, across, level, seed)
         return frames.aggregates(self.model, self._context(df), statistic, over, level, seed)

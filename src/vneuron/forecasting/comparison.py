@@ -14,7 +14,7 @@ import torch
 from ..training.checkpoint import load_weights, save_checkpoint
 from ..training.journal import checkpoint_name
 from ..training.outcome import StopReason, TrainingOutcome
-from ..training.run_folder import RunFolder
+from ..training.run_folder import RunFolder, RunFolderError
 from ..vitals.health import Health
 from .config import ForecasterConfig
 from .contenders import CONTENDERS, Contender
@@ -156,7 +156,15 @@ def read_field(run: RunFolder, *, device: str | None = None, seed: int | None = 
     if run.exists(f"checkpoints/{RESIDUAL}.safetensors"):
         residual = _empty_residual(memory, models["EVE"].config)
         load_weights(run, RESIDUAL, residual)
-    return Field(models, residual, season_length(memory.context.freq))
+    return Field(models, residual, season_length(memory.context.freq), _seconds(run))
+
+
+def _seconds(run: RunFolder) -> dict[str, float]:
+    """What training took, where it is known: scoring again must not forget it."""
+    try:
+        return dict(run.read_json("metrics.json").get("seconds") or {})
+    except RunFolderError:  # missing or damaged, and about to be written anew
+        return {}
 
 
 def _empty_residual(memory: Memory, config: ForecasterConfig) -> ResidualSpread:

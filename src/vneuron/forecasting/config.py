@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 
-from ..controls import Preset, check_settings
+from ..controls import Preset, attach_preset, check_settings
 from ..core import ScaleForm
 from ..functional.pooling import Activity
 from ..priors.autoregressive import TransitionForm
 from ..training.config import Device, Precision, TrainingConfig
-from ..units.gaussian import ScaleKind
+from ..units.gaussian import GaussianUnits, ScaleKind
 from .data.columns import EXOGENOUS
 from .data.missing import MISSING
 from .data.ordering import DUPLICATES
@@ -175,6 +175,10 @@ class ForecasterConfig:
             if getattr(self, name) not in kinds:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {kinds}.")
         check_settings(self.control, self.control_options)
+        if self.control_options:  # the controls say what they refuse before any data is read
+            with torch.random.fork_rng([]):
+                unit = GaussianUnits(1, 1)
+            attach_preset(unit, self.control, steps=self.horizon, settings=self.control_options)
         if self.network == "reference" and (self.counts or self.units_family != "gaussian"):
             raise ValueError(
                 f"network is 'reference' with likelihood {self.likelihood!r} and units_family "
@@ -281,8 +285,16 @@ class ForecasterConfig:
         )
 
     def torch_device(self) -> torch.device:
-        """Where forecasts are made."""
+        """Where forecasts are made.
+
+        Raises:
+            ValueError: on a GPU, and there is none.
+        """
         name = self.device
+        if name == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                "device is 'cuda', and no CUDA device is here: give device='cpu' or 'auto'"
+            )
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device(name)

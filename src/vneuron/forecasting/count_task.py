@@ -111,6 +111,7 @@ class CountTask(AbstractForecastTask):
                 w,
                 network.units,
                 reading.latent,
+                loading=network.loading,
                 reader=core.mean_gain * core.mean_reader,
                 spread=path.sd() / reading.window.scale,
                 own_noise=core.own_noise,

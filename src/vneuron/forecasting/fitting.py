@@ -70,7 +70,7 @@ def train(
 
 def known_choices(path: str | Path | None, *, resume: bool) -> dict[str, Any] | None:
     """The options of the run to go on with, open ones decided; None where there is no such run."""
-    if path is None or not resume or not Path(path).is_dir():
+    if path is None or not resume or not RunFolder(path).is_run:
         return None
     return read_config(RunFolder.open(path)).as_dict()
 
@@ -104,7 +104,7 @@ def open_run(
         return
     config = material.config
     memory = Memory.of(material, config)
-    if resume and Path(path).is_dir():
+    if resume and RunFolder(path).is_run:
         run = RunFolder.open(path)
         check_same(run, config, memory)
         if not follows():

@@ -77,8 +77,10 @@ class AbstractForecastObjective(nn.Module, ABC):
         # under mixed precision the network is in bfloat16; likelihoods must not be
         with torch.autocast(context.device.type, enabled=False):
             nll, logs = self.nll(path.float(), target, target_observed)
-        penalty = torch.as_tensor(penalties(self.network, terms), dtype=nll.dtype)
-        return nll, terms, penalty.to(nll.device), logs
+        told = penalties(self.network, terms)
+        # filled where it is: a number copied to a GPU would wait for it at every step
+        penalty = told.to(nll.dtype) if isinstance(told, Tensor) else nll.new_full((), told)
+        return nll, terms, penalty, logs
 
 
 class AbstractForecastTask(AbstractTask):
@@ -123,7 +125,7 @@ class AbstractForecastTask(AbstractTask):
         """Context and target, their masks where something is missing, and places."""
         if self._train.device != device:  # once: the series are large, a batch is not
             self._train = self._train.to(device)
-        batch = self._train.gather(indices.to(device))
+        batch = self._train.gather(indices.to(device, non_blocking=True))
         masks = batch.context_observed, batch.target_observed
         return batch.context, batch.target, *masks, batch.place
 
@@ -132,10 +134,12 @@ class AbstractForecastTask(AbstractTask):
 
         Calibrates the network, and measures what each unit is worth and all of them carry.
         """
-        windows = self._validation.to(next(module.parameters()).device)
-        self.calibrate(windows)
-        scores = held_out_scores(self._network, windows)
-        self._measure_use(windows)
+        device = next(module.parameters()).device
+        if self._validation.device != device:
+            self._validation = self._validation.to(device)
+        self.calibrate(self._validation)
+        scores = held_out_scores(self._network, self._validation)
+        self._measure_use(self._validation)
         return scores
 
     def vitals(self) -> pd.DataFrame | None:

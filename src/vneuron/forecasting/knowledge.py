@@ -78,14 +78,20 @@ class Knowledge:
         found._check(place)
         return found
 
-    @property
-    def bounded(self) -> npt.NDArray[np.bool_]:
-        """Series with a bound on some step that is not observed, [series]."""
-        some = np.isfinite(self.lower) | np.isfinite(self.upper)
-        return np.asarray((some & np.isnan(self.observed)).any(-1))
-
     def _check(self, place: _Place) -> None:
-        """Facts must leave something possible, and say something new."""
+        """Facts must be numbers, leave something possible, and say something new."""
+        if np.isinf(self.observed).any():
+            series, step = (int(i) for i in np.argwhere(np.isinf(self.observed))[0])
+            raise DataError(
+                f"{place.name(series, step)}: observed is {self.observed[series, step]}, expected "
+                "a number, or nothing where it is not known yet"
+            )
+        if not np.isfinite(self.values).all():
+            series, row = (int(i) for i in np.argwhere(~np.isfinite(self.values))[0])
+            raise DataError(
+                f"series {place.panel.ids[series]!r}: a total is {self.values[series, row]}, "
+                "expected a number: leave out what is not known"
+            )
         with np.errstate(invalid="ignore"):
             wrong = (self.observed < self.lower) | (self.observed > self.upper)
         wrong |= self.lower > self.upper
@@ -267,6 +273,8 @@ def _read_bounds(bounds: Bounds, place: _Place, lower: Floats, upper: Floats) ->
     if isinstance(bounds, tuple):
         if len(bounds) != 2:
             raise DataError(f"bounds holds {len(bounds)} parts, expected (lower, upper) or a frame")
+        if any(end is not None and np.isnan(end) for end in bounds):
+            raise DataError(f"bounds is {bounds}, expected numbers, or None where it is open")
         lower[:] = -np.inf if bounds[0] is None else float(bounds[0])
         upper[:] = np.inf if bounds[1] is None else float(bounds[1])
         return

@@ -183,12 +183,12 @@ class FittedModel:
     ) -> Iterator[RawForecast]:
         """Forecasts of all windows, `size` at a time, on the host."""
         mean, sd = torch.from_numpy(scaling.mean), torch.from_numpy(scaling.sd)
-        done = 0
+        cutoffs, done = windows.cutoffs, 0
         for batch in windows.batches(size):
             series = batch.series
             raw = self.forecast(batch).rescale(mean[series], sd[series])
             stop = done + len(series)
-            cutoff = np.asarray(windows.cutoffs[done:stop])
+            cutoff = np.asarray(cutoffs[done:stop])
             followed = windows.horizon > 0
             unusual = self._novelty(batch) if novelty else None
             yield RawForecast(series.numpy(), cutoff, raw, unusual, followed)

@@ -146,7 +146,7 @@ def read_model(
     model = FittedModel.untrained(contender, config, read_memory(run))
     load_weights(run, checkpoint_name(contender, "best"), build_objective(model.network))
     model.network.to(config.torch_device())
-    if contender == "EVE" and run.exists(COUPLING):
+    if contender == "EVE" and config.series == "coupled" and run.exists(COUPLING):
         return replace(model, coupling=Coupling.of_arrays(run.read_arrays(COUPLING)))
     return model
 

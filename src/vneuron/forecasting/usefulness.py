@@ -72,6 +72,7 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
             path.residual(batch.target),
             units,
             reading.latent,
+            loading=loading,
             reader=network.mean_gain * network.mean_reader,
             spread=reading.spread,
             own_noise=network.own_noise,
@@ -113,25 +114,25 @@ class HeldOut:
         units: AbstractUnit,
         latent: Latent,
         *,
+        loading: Tensor,
         reader: Tensor,
         spread: Tensor,
         own_noise: Callable[[Tensor], OwnNoise | None],
     ) -> HeldOut:
-        """From a path with a loading, its standardised residuals, and the posteriors behind it.
+        """From a path, its standardised residuals, and the posteriors behind it.
 
         Args:
             path: whose correlation is looked at.
             residual: r, [batch, H].
             units: the layer.
             latent: its posteriors.
+            loading: W itself, [H, M]; a path's own may hold the steps' own noise.
             reader: R, [H, M].
             spread: what a change of the path is divided by to be one of r, [batch, H].
             own_noise: from the units' scales to the steps' own noise.
         """
-        if path.loading is None:
-            raise ValueError("the path has no loading, expected one: units tie steps through it")
         scale, loc = latent.scale.flatten(1), latent.loc.flatten(1)
-        loading = path.loading.detach()
+        loading = loading.detach()
         return cls(path, loading, residual, units.units, loc, scale, reader, spread, own_noise)
 
     def present(self, residual: Tensor, scale: Tensor, steering: Tensor) -> Tensor:

@@ -51,11 +51,12 @@ def kl_divergence(log_rate: Tensor, shape: float, mean: float) -> tuple[Tensor, 
     u = log_rate.detach().double().flatten()
     kl, slope = torch.empty_like(u), torch.empty_like(u)
     top = float(u.max().exp()) if len(u) else 0.0
-    counts = torch.arange(math.ceil(top + _TAIL * (math.sqrt(top) + 1.0)) + 1, dtype=u.dtype)
+    most = math.ceil(top + _TAIL * (math.sqrt(top) + 1.0))
+    counts = torch.arange(most + 1, dtype=u.dtype, device=u.device)
     factorial, gamma = torch.lgamma(counts + 1.0), torch.lgamma(counts + shape)
     log_p, log_rest = -math.log1p(shape / mean), -math.log1p(mean / shape)
     constant = math.lgamma(shape) - shape * log_rest
-    for rows in torch.split(torch.arange(len(u)), _ROWS):
+    for rows in torch.split(torch.arange(len(u), device=u.device), _ROWS):
         v = u[rows]
         rate = v.exp()
         weight = torch.exp(v[:, None] * counts - rate[:, None] - factorial)

@@ -154,6 +154,7 @@ def _triangle(units: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor,
     return _places(units, device) if torch.compiler.is_compiling() else _kept(units, device)
 
 
+@torch.inference_mode(False)  # what is kept serves gradients too
 def _places(units: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     rows, columns = torch.tril_indices(units, units, device=device)
     place = torch.zeros(units, units, dtype=torch.int64, device=device)

@@ -7,16 +7,15 @@ from typing import Any
 
 from .contents import Contents
 
-_STAGES = ("start", "resume", "epoch", "interrupted", "stop", "end")
+_STAGES = ("start", "resume", "epoch", "interrupted", "stop")
 
 __all__ = ["configuration", "data_facts", "reproduce", "short", "state_sentence"]
 
 
 def data_facts(data: Mapping[str, Any], model: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Label and value of what there is to say about the data; unknown facts are left out."""
-    series = data.get("series") or []
     facts = [
-        ("series", f"{len(series):,}" if series else None),
+        ("series", _count(data.get("series_count") or len(data.get("series") or []) or None)),
         ("rows", _count(data.get("rows"))),
         ("frequency", data.get("freq")),
         ("horizon", _steps(model.get("horizon"))),
@@ -72,7 +71,7 @@ def reproduce(contents: Contents) -> tuple[str, str]:
     command = contents.config.get("command")
     if isinstance(command, list) and command:
         return "shell", shlex.join(str(word) for word in command)
-    sizes = {k: contents.data.get(k) for k in ("val_size", "test_size")}
+    sizes = {k: contents.data.get(k) for k in ("train_size", "val_size", "test_size")}
     fit = "".join(f", {k}={v!r}" for k, v in sizes.items() if v is not None)
     arguments = "".join(f"\n    {k}={v!r}," for k, v in contents.model.items())
     frame = "# df: the long frame of this run (unique_id, ds, y)"
@@ -94,7 +93,7 @@ def state_sentence(contents: Contents) -> str | None:
             "This run was interrupted. The page shows what had been written by then; resume it to "
             "complete it."
         )
-    if stage.get("event") not in ("stop", "end"):
+    if stage.get("event") != "stop":
         return "This run has not reached its end: it is still going, or was killed."
     if diverged:
         names = ", ".join(dict.fromkeys(str(event.get("model", "EVE")) for event in diverged))

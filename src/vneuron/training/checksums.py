@@ -33,6 +33,14 @@ def read_checksums(folder: Path) -> dict[str, list[str]]:
         ) from None
 
 
+def _there(path: Path, known: list[str]) -> list[str]:
+    """Of a file's digests, the one that it has: a kill may have left the older content."""
+    if len(known) < 2 or not path.exists():
+        return known
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return [digest] if digest in known else known
+
+
 def write_checked(folder: Path, name: str, data: bytes) -> None:
     """Replace a file as a whole and note its digest.
 
@@ -40,7 +48,7 @@ def write_checked(folder: Path, name: str, data: bytes) -> None:
     a new file is listed only once it is there. A kill in between leaves a valid folder.
     """
     sums = read_checksums(folder)
-    known = sums.get(name, [])
+    known = _there(folder / name, sums.get(name, []))
     sums[name] = [hashlib.sha256(data).hexdigest(), *known[:1]]
     text = json.dumps({"sha256": dict(sorted(sums.items()))}, indent=1, ensure_ascii=False)
     writes = [(folder / name, data), (folder / _FILE, f"{text}\n".encode())]

@@ -64,7 +64,7 @@ class EventWriter:
         """Append one event.
 
         Args:
-            event: what happened: "start", "epoch", "best", "stop", "end", "interrupted", ...
+            event: what happened: "start", "resume", "epoch", "best", "stop", "interrupted", ...
             fields: the numbers and texts that belong to it. Numpy scalars and one-element tensors
                 become numbers; NaN and infinities become null.
 

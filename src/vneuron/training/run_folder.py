@@ -27,6 +27,7 @@ _ARTEFACTS = (
     "series.parquet",
     "context.parquet",
     "familiarity.parquet",
+    "coupling.npz",
     "events.jsonl",
     "vitals.parquet",
     "metrics.json",
@@ -50,7 +51,8 @@ class RunFolder:
 
         config.json · series.parquet · context.parquet · events.jsonl · vitals.parquet
         metrics.json · forecasts.parquet · report.html · checksums.json
-        familiarity.parquet (of forecasters) · codes.npz · portrait.npz (of image models)
+        familiarity.parquet, coupling.npz (of forecasters)
+        codes.npz · portrait.npz (of image models)
         checkpoints/*.safetensors (+ a readable .json each)
 
     Each file but the event log is replaced as a whole (:func:`.atomic.write_atomic`).
@@ -189,11 +191,12 @@ class RunFolder:
             RunFolderError: the file is missing, or is not what was written.
         """
         path = self._inside(name)
-        accepted = self._checksums().get(name)
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             raise RunFolderError(f"{path}: missing; {_cure(name)}") from None
+        # After the data: a writer lists the new digest first, and keeps the one before it.
+        accepted = self._checksums().get(name)
         if accepted is not None and hashlib.sha256(data).hexdigest() not in accepted:
             raise RunFolderError(
                 f"{path}: changed since it was written (its SHA-256 is not the one in "

@@ -92,7 +92,7 @@ class VitalsTable:
         if missing or unknown:
             raise ValueError(
                 f"vitals have the columns {missing} missing and {unknown} unknown; expected "
-                "exactly VITALS_COLUMNS: give each (NaN where unknown)"
+                "VITALS_COLUMNS (NaN where unknown), and of MORE_COLUMNS what there is"
             )
         given = {name: columns.get(name, math.nan) for name in known}
         self._parts.append(pd.DataFrame(given))

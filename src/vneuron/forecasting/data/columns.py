@@ -25,8 +25,6 @@ def eager_frame(frame: object, exogenous: str) -> tuple[nw.DataFrame[Any], tuple
         DataError: neither pandas nor polars, a missing column, no rows, or further columns
             while ``exogenous`` is "error".
     """
-    if exogenous not in EXOGENOUS:
-        raise DataError(f"exogenous is {exogenous!r}: give 'error' or 'ignore'")
     try:
         native = nw.from_native(frame, pass_through=True)
     except DuplicateError as error:
@@ -50,12 +48,23 @@ def eager_frame(frame: object, exogenous: str) -> tuple[nw.DataFrame[Any], tuple
     if len(native) == 0:
         raise DataError("the frame has no rows: give at least input_size + horizon rows a series")
     further = tuple(name for name in columns if name not in LONG)
+    check_exogenous(further, exogenous)
+    return native.select(*LONG), further
+
+
+def check_exogenous(further: list[str] | tuple[str, ...], exogenous: str) -> None:
+    """Refuse further columns, unless they are to be left out.
+
+    Raises:
+        DataError: there are some and ``exogenous`` is "error", or it is something unknown.
+    """
+    if exogenous not in EXOGENOUS:
+        raise DataError(f"exogenous is {exogenous!r}: give 'error' or 'ignore'")
     if further and exogenous == "error":
         raise DataError(
             f"exogenous columns {name_some(further)}: no network here uses them; "
             "drop them or set exogenous to ignore"
         )
-    return native.select(*LONG), further
 
 
 def factorise(column: nw.Series[Any]) -> tuple[Ints, nw.Series[Any], tuple[str, ...]]:

@@ -11,7 +11,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from .columns import factorise
+from .columns import check_exogenous, factorise
 from .errors import DataError
 from .frame import Panel
 from .numbers import read_numbers
@@ -117,7 +117,7 @@ def read_table(
 def _read_large(file: LongFile, exogenous: str, treatment: Treatment) -> Table:
     names = ("unique_id", file.time_col, file.value)
     further = [name for name in file.columns() if name not in names]
-    _check_exogenous(further, exogenous)
+    check_exogenous(further, exogenous)
     panel = read_in_pieces(file, treatment)
     return _long_table(file.path, file.time_col, file.value, panel, further, treatment)
 
@@ -133,7 +133,7 @@ def _read_long(
         raise DataError(f"target names {name_some(wanted)} in a long file: give one value column")
     value = wanted[0] if wanted else "y"
     further = [str(name) for name in source.columns if name not in ("unique_id", time_col, value)]
-    _check_exogenous(further, exogenous)
+    check_exogenous(further, exogenous)
     unnamed = source.columns["unique_id"].isin(["", None]).to_numpy()
     if unnamed.any():
         row = int(np.argmax(unnamed))
@@ -143,16 +143,6 @@ def _read_long(
     values = read_numbers(source, value)
     panel = Panel.from_arrays(ids, id_values, codes, stamps, kind, values, treatment)
     return _long_table(source.path, time_col, value, panel, further, treatment)
-
-
-def _check_exogenous(further: list[str], exogenous: str) -> None:
-    if exogenous not in ("error", "ignore"):
-        raise DataError(f"exogenous is {exogenous!r}: give 'error' or 'ignore'")
-    if further and exogenous == "error":
-        raise DataError(
-            f"exogenous columns {name_some(further)}: no network here uses them; "
-            "drop them or set exogenous to ignore"
-        )
 
 
 def _long_table(

@@ -126,7 +126,7 @@ class Windows:
             (tensor([[1., 2., 3.]]), tensor([[4., 5.]]))
         """
         starts, series = self.index.at(index)
-        if self.floor is None and len(self):
+        if self.floor is None and len(self.flat.values) >= self.input_size + self.horizon:
             # Windows overlap in memory here, so a batch is one index_select: measured ten times
             # faster than building [batch, L + H] row numbers.
             values = self._overlapping(self.flat.values).index_select(0, starts)

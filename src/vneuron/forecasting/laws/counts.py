@@ -135,7 +135,8 @@ class CountTrajectory(AbstractTrajectory):
     def functional(self, weights: Tensor) -> DrawnCounts:
         """Weighted sums of the path, from 500 joint draws of a fixed seed; their mean is exact."""
         columns = weights.reshape(self.horizon, -1).double().cpu()
-        drawn = self.sample(SUM_DRAWS, torch.Generator().manual_seed(0)).double().cpu()
+        # the generator is the host's, and so must be what draws with it
+        drawn = self.to("cpu").sample(SUM_DRAWS, torch.Generator().manual_seed(0)).double()
         shape = (len(self), *weights.shape[1:])
         sums = (drawn @ columns).mT.reshape(*shape, SUM_DRAWS)
         mean = (self.rate.double().cpu() @ columns).reshape(shape)
