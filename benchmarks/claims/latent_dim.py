@@ -16,17 +16,13 @@ DIMENSIONS = (1, 2, 4, 8, 16)
 CONTROL = {"reference": "homeostasis", "trajectory": "adaptive"}
 EQUAL_UNITS = {"reference": 16, "trajectory": 8}
 EQUAL_PRODUCT = {"reference": 64, "trajectory": 32}
-BOTH_RULES = ("ETTh1",)
-"""Data sets on which N · k is held equal too."""
 
 
-def settings(network: str, data: str) -> list[Setting]:
-    """N equal, and where asked for N · k equal."""
+def settings(network: str) -> list[Setting]:
+    """N equal, and N · k equal."""
     found = []
     for k in DIMENSIONS:
-        sizes = {"N": EQUAL_UNITS[network]}
-        if data in BOTH_RULES:
-            sizes["N·k"] = EQUAL_PRODUCT[network] // k
+        sizes = {"N": EQUAL_UNITS[network], "N·k": EQUAL_PRODUCT[network] // k}
         for equal, units in sizes.items():
             options = {"latent_dim": k, "units": units, "control": CONTROL[network]}
             knobs = {"k": k, "equal": equal}
@@ -41,7 +37,7 @@ def main() -> int:
     for network in options.networks:
         for seed in options.seeds:
             for name in options.sets or FOUR:
-                for setting in settings(network, name):
+                for setting in settings(network):
                     study.run(
                         f"{network} {name} {setting.name} {seed}",
                         lambda: fitted(options.data, name, setting, seed, CAPS),  # noqa: B023

@@ -176,9 +176,12 @@ def latent_dim(frames: Frames, network: str) -> str:
                     for p in (part, base)
                 )
                 cells.append("1" if k == 1 else percent(relative_change(ours, theirs)))
+            joint = [p.set_index(INDEX)["joint_nll"].astype(float) for p in (part, base)]
+            nll = "0" if k == 1 else difference(*joint).text(3)
             shares = [number(part[c].astype(float).mean(), 2) for c in ("living", "ignored")]
-            rows.append([equal, str(k), *cells, *shares])
-    return table(["equal", "k", *SETS[:4], "all", "living", "ignored"], rows)
+            rows.append([equal, str(k), *cells, nll, *shares])
+    head = ["equal", "k", *SETS[:4], "all", "joint NLL, all", "living", "ignored"]
+    return table(head, rows)
 
 
 BUDGETS = (
