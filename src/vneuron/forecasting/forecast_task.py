@@ -12,6 +12,7 @@ from ..core import Collect, LocalTerm
 from ..objective import penalties
 from ..training.task import AbstractTask
 from ..vitals.health import health
+from .cold_start import hide_beginnings
 from .data.place import Place
 from .data.windows import WindowBatch, Windows, evenly_spaced
 from .latent_share import remember_latent_share
@@ -122,12 +123,18 @@ class AbstractForecastTask(AbstractTask):
         """What each unit is worth on held-out windows; None where that cannot be told."""
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Any, ...]:
-        """Context and target, their masks where something is missing, and places."""
+        """Context and target, their masks where something is missing, and places.
+
+        A network that reads masks is to forecast series that have just begun, too: it learns from
+        some windows of which it sees the end alone. A prior with a memory needs whole ones.
+        """
         if self._train.device != device:  # once: the series are large, a batch is not
             self._train = self._train.to(device)
         batch = self._train.gather(indices.to(device, non_blocking=True))
-        masks = batch.context_observed, batch.target_observed
-        return batch.context, batch.target, *masks, batch.place
+        context, observed = batch.context, batch.context_observed
+        if self._network.mask_inputs and not self._network.prior_lag:
+            context, observed = hide_beginnings(context, observed)
+        return context, batch.target, observed, batch.target_observed, batch.place
 
     def validate(self, module: nn.Module) -> dict[str, float]:
         """Held-out scores: NLL in nats per step, MSE in squared training deviations.

@@ -79,8 +79,8 @@ class Material:
 
     @property
     def mask_inputs(self) -> bool:
-        """Whether a network has to be told which values are missing."""
-        return self.flat.observed is not None
+        """Whether a network has to be told which values are missing, now or when it forecasts."""
+        return self.config.missing == "mask"
 
     @cached_property
     def familiarity(self) -> Familiarity | None:

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from vneuron.forecasting.networks.normalisation import FLOOR, choose_location, window_scale
+from vneuron.forecasting.networks.normalisation import FEW, FLOOR, choose_location, window_scale
 
 
 def test_mean_and_last_value():
-    context = torch.tensor([[1.0, 3.0, 5.0]])
+    context = torch.tensor([[1.0, 3.0, 3.0, 5.0]])
     mean, last = window_scale(context), window_scale(context, location="last")
     assert (mean.location.item(), last.location.item()) == (3.0, 5.0)
     expected = (context.var(correction=0) + FLOOR**2).sqrt()
@@ -21,9 +21,18 @@ def test_a_window_that_stands_still_keeps_a_scale():
     assert bool((window.apply(torch.full((1, 5), 3.0)) == 0).all())
 
 
-def test_one_value_is_a_window():
-    window = window_scale(torch.tensor([[2.0]]))
-    assert (window.location.item(), window.scale.item()) == (2.0, pytest.approx(FLOOR))
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_variance_of_a_few_values_is_drawn_towards_the_series(count):
+    """As if there were four of them, the missing ones a deviation of the series away."""
+    values = torch.tensor([[2.0, 5.0, 3.5]])[:, :count]
+    square = values.var(correction=0) * count
+    expected = ((square + FEW - count) / FEW + FLOOR**2).sqrt()
+    whole = window_scale(values)
+    assert whole.location.item() == pytest.approx(values.mean().item())
+    torch.testing.assert_close(whole.scale.squeeze(), expected)
+    context = torch.cat([torch.full((1, 4), 7.0), values], dim=1)
+    observed = torch.tensor([[False] * 4 + [True] * count])
+    torch.testing.assert_close(window_scale(context, observed), whole)
 
 
 def test_only_observed_values_count():
@@ -31,7 +40,7 @@ def test_only_observed_values_count():
     observed = torch.tensor([[True, False, True, False]])
     window = window_scale(context, observed)
     assert window.location.item() == 2.0
-    assert window.scale.item() == pytest.approx((1 + FLOOR**2) ** 0.5)
+    assert window.scale.item() == pytest.approx(((1 + 1 + 2) / 4 + FLOOR**2) ** 0.5)
 
 
 def test_location_by_what_foretells_the_targets():

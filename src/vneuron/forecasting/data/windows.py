@@ -13,7 +13,7 @@ from torch import Tensor
 from .errors import DataError
 from .flat import FlatSeries, flatten
 from .place import Place
-from .rows import Ints
+from .rows import Ints, counted
 from .split import RowRange, check_window
 from .window_index import LISTED_UP_TO, Listed, Runs
 
@@ -252,9 +252,9 @@ def last_windows(flat: FlatSeries, input_size: int, *, pad: bool = False) -> Win
     if short.any() and not pad:
         at = int(np.argmax(short))
         raise DataError(
-            f"series {flat.ids[at]!r} has {int(lengths[at])} rows, a forecast needs "
+            f"series {flat.ids[at]!r} has {counted(int(lengths[at]), 'row')}, a forecast needs "
             f"{input_size} (input_size); {int(short.sum())} of {len(lengths)} series are too "
-            "short: give more history, or set missing to mask to pad it as unobserved"
+            "short: give more history, or fit with missing='mask', which learns to go by less"
         )
     if flat.observed is not None:
         seen = np.concatenate([[0], np.cumsum(flat.observed.cpu().numpy())])

@@ -77,6 +77,7 @@ class CountNetwork(AbstractForecastNetwork):
         self.core = core
         self.lookback = core.lookback
         self.prior_lag = core.prior_lag
+        self.mask_inputs = core.mask_inputs
         self.horizon = core.horizon
         self.overdispersed = likelihood == "negbinomial"
         nn.init.constant_(core.spread.bias, math.log(math.expm1(FIRST_SPREAD)))

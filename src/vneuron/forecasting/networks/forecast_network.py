@@ -68,6 +68,7 @@ class AbstractForecastNetwork(nn.Module, ABC):
         horizon: H.
         units: the layer of units; None for a model without.
         prior_lag: rows back to the window that the units' prior remembers; 0 for none.
+        mask_inputs: whether it reads which values are missing.
         macro: a layer that infers what the units' prior is conditioned on; None for none.
         latent_share: what z carries of its forecasts, the numbers of a `LatentShare`, as last
             measured on held-out windows; NaN before.
@@ -77,6 +78,7 @@ class AbstractForecastNetwork(nn.Module, ABC):
     horizon: int
     units: AbstractUnit | None
     prior_lag: int
+    mask_inputs: bool
     macro: AbstractUnit | None
     latent_share: Tensor
 

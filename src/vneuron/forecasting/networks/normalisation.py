@@ -17,6 +17,11 @@ certain, and the first change afterwards would cost hundreds of nats.
 """
 
 
+FEW = 4
+"""Fewer known values than this have their variance drawn towards that of the series: one value
+has none, and two that happen to be alike would make a forecast certain."""
+
+
 class WindowScale(NamedTuple):
     """Location and scale of each window of a batch, [batch, 1] each."""
 
@@ -37,7 +42,10 @@ def window_scale(
 ) -> WindowScale:
     r"""Location and scale of each context.
 
-    .. math:: \text{scale}^2 = \tfrac1L\textstyle\sum_t (x_t - \bar x)^2 + \text{FLOOR}^2
+    .. math:: \text{scale}^2 = \frac{\sum_t (x_t - \bar x)^2 + k}{n + k} + \text{FLOOR}^2,
+              \qquad k = \max(0, \text{FEW} - n)
+
+    over the n values that are observed; 1 is the variance of the series in training.
 
     Args:
         context: [batch, L].
@@ -62,13 +70,16 @@ def window_scale(
         mean = context.mean(-1, keepdim=True)
         # a norm needs no array of squares
         size = torch.linalg.vector_norm(context - mean, dim=-1, keepdim=True)
-        variance = size.square() / context.shape[-1]
+        rows = context.shape[-1]
+        more = max(0, FEW - rows)
+        variance = (size.square() + more) / (rows + more)
     else:
-        count = observed.sum(-1, keepdim=True).clamp_min(1)
+        known = observed.sum(-1, keepdim=True)
+        count, added = known.clamp_min(1), (FEW - known).clamp_min(0)
         zero = torch.zeros_like(context)
         mean = torch.where(observed, context, zero).sum(-1, keepdim=True) / count
         deviation = torch.where(observed, context - mean, zero)
-        variance = deviation.square().sum(-1, keepdim=True) / count
+        variance = (deviation.square().sum(-1, keepdim=True) + added) / (known + added)
     # a missing last value holds the last known one (windows.flatten)
     centre = mean if location == "mean" else context[:, -1:]
     return WindowScale(centre, (variance + FLOOR**2).sqrt())

@@ -98,6 +98,7 @@ class ReferenceNetwork(AbstractForecastNetwork):
         check_conditions(units, prior_lag, macro)
         self.input_size = input_size
         self.prior_lag = prior_lag
+        self.mask_inputs = mask_inputs
         self.lookback = input_size + lag + prior_lag
         self.horizon = horizon
         self.location: Location = location
