@@ -11,7 +11,7 @@ held in 20% of windows, and from one in none; with whole windows nothing changes
 
 
 def hide_beginnings(
-    context: Tensor, observed: Tensor | None, share: float = SHARE
+    context: Tensor, observed: Tensor | None, share: float | None = None
 ) -> tuple[Tensor, Tensor]:
     """Contexts of which some look as if their series had begun within them.
 
@@ -21,7 +21,7 @@ def hide_beginnings(
     Args:
         context: [batch, L].
         observed: mask [batch, L]; None where all is observed.
-        share: of the windows, by torch's global generator.
+        share: of the windows, by torch's global generator; `SHARE` where None.
 
     Returns:
         Contexts and masks; a window is left as it is where nothing would be known of it.
@@ -37,7 +37,7 @@ def hide_beginnings(
     known = torch.ones_like(context, dtype=torch.bool) if observed is None else observed
     if length < 2:
         return context, known
-    device = context.device
+    device, share = context.device, SHARE if share is None else share
     first = torch.randint(1, length, (batch, 1), device=device)
     shown = torch.arange(length, device=device) >= first
     hidden = (torch.rand(batch, 1, device=device) < share) & (known & shown).any(1, keepdim=True)
