@@ -330,3 +330,42 @@ def test_real_files_with_faults(shared_data: Path) -> None:
         read_table(shared_data / "weather" / "weather.csv.gz")
     with pytest.raises(DataError, match="'Date', 'Holiday' hold text or true/false"):
         read_table(shared_data / "vic_electricity" / "vic_electricity.csv.gz")
+
+
+class TestTimeNames:
+    """A column that is called like a time is the time, or the file is refused."""
+
+    @pytest.mark.parametrize("name", ["ds", "Date", "year", "step"])
+    def test_whole_floats_are_times(self, write: Write, name: str) -> None:
+        text = f"{name},a\n" + "".join(f"{1960 + at}.0,{at}.5\n" for at in range(9))
+        table = read_table(write(text))
+        assert (table.time_col, table.target) == (name, ("a",))
+        assert table.frame["ds"].tolist() == list(range(1960, 1969))
+
+    def test_days_as_floats(self, write: Write) -> None:
+        table = read_table(write("date,a\n20260130.0,1\n20260131.0,2\n20260201.0,4\n"))
+        assert table.freq == "D"
+
+    def test_an_empty_cell_is_named(self, write: Write) -> None:
+        with pytest.raises(DataError, match=r"line 5, column 'year': no time .*fill or drop"):
+            read_table(write("year,a\n1960,1\n1961,2\n1962,3\n,\n"))
+
+    @pytest.mark.parametrize("value", ["xx", "0.5"])
+    def test_what_cannot_be_read_is_no_series(self, write: Write, value: str) -> None:
+        text = "date,a\n" + "".join(f"{value},{at}\n" for at in range(6))
+        path = write(text)
+        with pytest.raises(DataError, match=rf"line 2, column 'date': '?{value}'? is no .*target"):
+            read_table(path)
+        if value == "0.5":
+            assert read_table(path, target="date").panel.ids == ("date",)
+
+    def test_nor_is_a_second_time(self, write: Write) -> None:
+        text = "date,timestamp,a\n" + "".join(f"2026-01-0{d},{d},{d}\n" for d in range(1, 8))
+        with pytest.raises(DataError, match="'timestamp' have names of times"):
+            read_table(write(text))
+        assert read_table(write(text), target="a").time_col == "date"
+
+
+def test_a_target_given_twice_is_refused(write: Write) -> None:
+    with pytest.raises(DataError, match="target names 'a' twice"):
+        read_table(write(WIDE), target=["a", "b", "a"])

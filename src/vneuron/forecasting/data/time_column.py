@@ -14,7 +14,13 @@ from .rows import Ints, name_some
 from .stamps import TimeKind, parse_dates, read_dates, read_stamps
 from .table_source import TableSource
 
-__all__ = ["choose_time_column", "looks_like_days", "read_time_column", "require_columns"]
+__all__ = [
+    "choose_time_column",
+    "has_time_name",
+    "looks_like_days",
+    "read_time_column",
+    "require_columns",
+]
 
 TIME_NAMES = ("ds", "date", "datetime", "timestamp", "time", "date_time", "date time")
 STEP_NAMES = ("t", "step", "index", "year", "period")
@@ -31,8 +37,16 @@ def require_columns(source: TableSource, names: tuple[str, ...], option: str) ->
             raise DataError(f"{option}: no column {name!r} in the file; {has}")
 
 
-def choose_time_column(source: TableSource) -> str | None:
-    """The column that holds times, by name first, then by content; None where none does."""
+def choose_time_column(source: TableSource, series: tuple[str, ...] = ()) -> str | None:
+    """The column that holds times, by name first, then by content; None where none does.
+
+    A column of a time's name is taken even where it cannot be read: whoever reads it then says
+    why, rather than that it becomes a series without a word.
+
+    Args:
+        source: the file.
+        series: columns that are series although they are called like times.
+    """
     columns = source.columns
     by_name = [name for name in columns if str(name).strip().lower() in TIME_NAMES]
     steps = [name for name in columns if str(name).strip().lower() in STEP_NAMES]
@@ -42,7 +56,22 @@ def choose_time_column(source: TableSource) -> str | None:
     for name in (*by_name, *steps):
         if pd.api.types.is_integer_dtype(columns[name]):
             return str(name)
-    return None
+    named = [str(name) for name in (*by_name, *steps) if name not in series]
+    whole = (name for name in named if pd.api.types.is_integer_dtype(_whole(columns[name])))
+    return next(whole, named[0] if named else None)
+
+
+def has_time_name(name: str) -> bool:
+    """Whether the name says that a column holds times, as date does and year may not."""
+    return name.strip().lower() in TIME_NAMES
+
+
+def _whole(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Floats without a fraction, such as 1960.0, as integers; any other column as it is."""
+    if not pd.api.types.is_float_dtype(column) or column.isna().any():
+        return column
+    whole = (column == column.round()) & (column.abs() < 2**53)
+    return column.astype("int64") if whole.all() else column
 
 
 def _holds_dates(column: pd.Series[Any]) -> bool:
@@ -72,7 +101,7 @@ def read_time_column(source: TableSource, name: str) -> tuple[Ints, TimeKind]:
     Raises:
         DataError: an empty cell or one that is no time, with its line; mixed time zones.
     """
-    column = source.columns[name]
+    column = _whole(source.columns[name])
     if _is_text(column):
         return _dates(source, name, column)
     if looks_like_days(column):
