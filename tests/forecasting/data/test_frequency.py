@@ -149,3 +149,21 @@ def test_daily_among_hourly_is_filled_when_the_frequency_is_named() -> None:
     panel = Panel.from_frame(frame, freq="h", missing="interpolate")
     assert panel.lengths.tolist() == [49, 49]
     np.testing.assert_allclose(np.split(panel.values, 2)[1], np.arange(49))
+
+
+@pytest.mark.parametrize("alias", ["D", "h", "W-WED", "MS", "B"])
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+def test_stamps_end_with_the_year_2262(alias: str, zone: str | None) -> None:
+    stamps = pd.date_range(end="2262-02-25", periods=30, freq=alias, tz=zone)
+    panel = panel_on(stamps)
+    last = str(stamps[-1].tz_localize(None).date())
+    assert (panel.future_times(1)[0] > panel.times[-1]).all()
+    with pytest.raises(DataError, match=rf"2000 steps of .* after {last}.* the year 2262 .*04-11"):
+        panel.future_times(2000)
+
+
+def test_integers_end_with_the_largest() -> None:
+    panel = panel_on([2**63 - 30, 2**63 - 20, 2**63 - 10])
+    with pytest.raises(DataError, match=f"1 steps of 10 after {2**63 - 10} pass {2**63 - 1}"):
+        panel.future_times(1)
+    assert panel_on([2**63 - 30, 2**63 - 25, 2**63 - 20]).future_times(3)[0, -1] == 2**63 - 5

@@ -21,6 +21,7 @@ __all__ = [
 
 DAY = 86_400_000_000_000  # nanoseconds
 OFF_GRID = np.iinfo(np.int64).min
+LARGEST = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,30 @@ class Frequency:
         """The next stamps after each of ``last``, [series, steps].
 
         Raises:
-            DataError: where they pass the year 2262, the end of nanosecond time.
+            DataError: where they pass the year 2262, the end of nanosecond time, or the largest
+                integer.
         """
-        ahead = np.arange(1, steps + 1, dtype=np.int64) * self.step
         try:
             ruler = self.ruler(last, beyond=steps)
-        except (pd.errors.OutOfBoundsDatetime, OverflowError) as error:
-            raise DataError(f"{steps} steps of {self.alias} pass the year 2262") from error
-        return ruler.stamps(ruler.ordinals(last)[:, None] + ahead)
+            ordinals = ruler.ordinals(last)
+            # In numbers of any length: those of an array would begin again at the other end.
+            if len(last) and int(ordinals.max()) + steps * self.step > LARGEST:
+                raise OverflowError
+            ahead = np.arange(1, steps + 1, dtype=np.int64) * self.step
+            return ruler.stamps(ordinals[:, None] + ahead)
+        except (pd.errors.OutOfBoundsDatetime, OverflowError):
+            raise DataError(self._past_the_end(int(last.max()), steps)) from None
+
+    def _past_the_end(self, last: int, steps: int) -> str:
+        if isinstance(self.alias, int):
+            return (
+                f"{steps} steps of {self.alias} after {last} pass {LARGEST}, the largest integer: "
+                "count time from a later origin"
+            )
+        return (
+            f"{steps} steps of {self.alias} after {pd.Timestamp(last)} pass the year 2262 (dates "
+            f"end at {pd.Timestamp.max:%Y-%m-%d}): correct the stamps, or use an integer time index"
+        )
 
 
 @dataclass(frozen=True)
