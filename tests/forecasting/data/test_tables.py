@@ -202,7 +202,8 @@ BAD: dict[str, tuple[str, dict[str, object], str]] = {
     "words": (
         WIDE.replace("date,a,b", "date,a,b,c").replace("0\n", "0,word\n"),
         {},
-        "columns 'c' hold text or true/false, not numbers: drop them, or name .* target",
+        "columns 'c' hold text or true/false, not numbers .line 2, column 'c': 'word'.: "
+        "drop them, or name .* target",
     ),
     "truth": ("date,a\n2026-01-01,True\n2026-01-02,False\n", {}, "'a' hold text or true/false"),
     "no numbers": ("date\n2026-01-01\n2026-01-02\n", {}, "no column of numbers beside"),
@@ -369,3 +370,29 @@ class TestTimeNames:
 def test_a_target_given_twice_is_refused(write: Write) -> None:
     with pytest.raises(DataError, match="target names 'a' twice"):
         read_table(write(WIDE), target=["a", "b", "a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("1,50", "decimal comma: write numbers with a point, as 1.50$"),
+        ("-1.234,50", "decimal comma: write numbers with a point, as -1234.50$"),
+        ("1,234", "thousands separator: write 1.234 or 1234$"),
+        ("1.234.567", "without thousands separators.* as 1234567$"),
+        ("12.05.26", "empty and set missing$|drop them, or name"),
+        ("1,234.5", "without thousands separators.* as 1234.5$"),
+        ("1,234,567", "without thousands separators.* as 1234567$"),
+        ("12%", "without .*per cent.* as 12$"),
+        ("€ 5.20", "without .*currency signs, as 5.20$"),
+        ("5.20 EUR", "without .*currency signs, as 5.20$"),
+    ],
+)
+@pytest.mark.parametrize("others", ["text", "numbers"])
+def test_numbers_in_other_dress(write: Write, text: str, cure: str, others: str) -> None:
+    """Whether all cells are so or one among numbers, the first is shown, and how to write it."""
+    cells = [text if others == "text" or day == 3 else str(day) for day in range(1, 9)]
+    lines = "".join(f'2026-01-0{day},"{cell}"\n' for day, cell in enumerate(cells, 1))
+    line = 2 if others == "text" else 4
+    with pytest.raises(DataError, match=cure) as told:
+        read_table(write("date,a\n" + lines))
+    assert f"line {line}, column 'a': {text!r}" in str(told.value)

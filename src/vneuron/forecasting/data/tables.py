@@ -14,7 +14,7 @@ import pandas as pd
 from .columns import check_exogenous, factorise
 from .errors import DataError
 from .frame import Panel
-from .numbers import read_numbers
+from .numbers import read_numbers, written_number
 from .pieces import LongFile, long_file, read_in_pieces
 from .rows import name_some
 from .stamps import TimeKind
@@ -202,10 +202,7 @@ def _series_columns(
     taken = [name for name in others if name not in counters]
     words = [name for name in taken if not _mostly_numbers(source.columns[name])]
     if words:
-        raise DataError(
-            f"columns {name_some(words)} hold text or true/false, not numbers: drop them, or name "
-            "the series with target (a long file needs the columns unique_id, ds, y)"
-        )
+        raise DataError(_about_words(source, words))
     times = [name for name in taken if has_time_name(name)]
     if times:
         raise DataError(
@@ -215,6 +212,21 @@ def _series_columns(
     if not taken:
         raise DataError("no column of numbers beside the time column: give one column per series")
     return tuple(taken), counters
+
+
+def _about_words(source: TableSource, words: list[str]) -> str:
+    """What is wrong with columns of text, by the first cell of the first, and the cure."""
+    column = source.columns[words[0]]
+    texts = column.astype("str")
+    known = column.notna() & pd.to_numeric(texts, errors="coerce").isna()
+    row = int(np.argmax(known.to_numpy()))
+    cure = written_number(texts.iloc[row]) or (
+        "drop them, or name the series with target (a long file needs the columns unique_id, ds, y)"
+    )
+    return (
+        f"columns {name_some(words)} hold text or true/false, not numbers "
+        f"({source.where(row, words[0])}: {texts.iloc[row]!r}): {cure}"
+    )
 
 
 def _counts(source: TableSource, name: str) -> bool:
