@@ -165,6 +165,12 @@ def test_an_infinite_observation_is_refused(fitted, ahead):
         fitted.condition(observed=seen)
 
 
+def test_a_step_observed_twice_is_refused(fitted, ahead):
+    seen = ahead[["unique_id", "ds"]].head(2).assign(y=1.0)
+    with pytest.raises(ValueError, match="observed has series .* twice: keep one of the rows"):
+        fitted.condition(observed=pd.concat([seen, seen.tail(1)]))
+
+
 def test_stamps_that_are_no_steps_are_refused(fitted, ahead, frame):
     with pytest.raises(ValueError, match="is no step of the forecast, which goes from 2026-01-11"):
         fitted.condition(observed=frame)
