@@ -396,3 +396,22 @@ def test_numbers_in_other_dress(write: Write, text: str, cure: str, others: str)
     with pytest.raises(DataError, match=cure) as told:
         read_table(write("date,a\n" + lines))
     assert f"line {line}, column 'a': {text!r}" in str(told.value)
+
+
+class TestMonths:
+    """Integers YYYYMM."""
+
+    def test_are_months(self, write: Write) -> None:
+        months = pd.date_range("2019-10-01", periods=30, freq="MS")
+        lines = "".join(f"{month:%Y%m},1\n" for month in months)
+        table = read_table(write("period,a\n" + lines))
+        assert table.freq == "MS"
+        assert table.frame["ds"].tolist() == months.tolist()
+        long = read_table(
+            write("unique_id,ds,y\n" + "".join(f"a,{month:%Y%m},1\n" for month in months))
+        )
+        assert long.freq == "MS"
+
+    def test_but_not_where_one_is_none(self, write: Write) -> None:
+        lines = "".join(f"{step},1\n" for step in range(202001, 202020))
+        assert read_table(write("step,a\n" + lines)).freq == 1

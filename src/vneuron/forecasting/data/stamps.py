@@ -21,6 +21,11 @@ __all__ = ["TimeKind", "native_stamps", "parse_dates", "read_dates", "read_stamp
 # A time of day, then Z or an offset such as +02:00.
 OFFSET = r":\d{2}(?:\.\d+)?\s*([zZ]|[+-]\d{2}(?::?\d{2})?)$"
 
+# 31/01/26, with or without a time of day, or any such date with the hours of twelve.
+SHORT_DATE = r"\d\d?([/.-])\d\d?\1(\d\d\d\d|\d\d)"
+TIME_OF_DAY = r"([ T]+)\d\d?:\d\d(:\d\d)?(\.\d+)?(\s*[ap]m)?"
+QUARTER = r"(\d{4})-?[qQ]([1-4])"
+
 
 @dataclass(frozen=True)
 class TimeKind:
@@ -147,7 +152,8 @@ def parse_dates(
     """Dates from text, with one format for the whole column.
 
     Where day-first and month-first both read every row, the order that gives the more even
-    steps is taken.
+    steps is taken; the shorter steps where both are even. A quarter (2020Q1) is its first day,
+    and years of two digits run from 1969 to 2068.
 
     Args:
         texts: [rows] of text.
@@ -166,11 +172,13 @@ def parse_dates(
     """
     texts = texts.str.strip()
     zone = _one_offset(texts, place or (lambda row: f"row {row}, counted from 0"))
-    best, best_score = pd.DatetimeIndex([pd.NaT] * len(texts)), (-1, -np.inf)
+    texts = texts.str.replace(QUARTER + "$", _first_of_quarter, regex=True)
+    best, best_score = pd.DatetimeIndex([pd.NaT] * len(texts)), (-1, -np.inf, -np.inf)
     for date_format in _formats(texts):
         parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=zone is not None)
         dates = pd.DatetimeIndex(parsed).tz_localize(None)
-        score = (int(np.sum(dates.notna())), -_unevenness(dates))
+        uneven, step = _steps(dates)
+        score = (int(np.sum(dates.notna())), -uneven, -step)
         if score > best_score:
             best, best_score = dates, score
     return best, zone
@@ -187,8 +195,30 @@ def _formats(texts: pd.Series[str]) -> list[str]:
     day_first = not re.match(r"\d{4}", first)
     guesses = guesses if day_first else guesses[:1]
     formats = ["ISO8601", *(guess for guess in guesses if guess and "%y" in guess.lower())]
+    formats += _short_formats(first)
     formats += [month for month in ("%b %Y", "%B %Y", "%b-%Y", "%b-%y") if _reads(first, month)]
     return list(dict.fromkeys(formats))
+
+
+def _short_formats(first: str) -> list[str]:
+    """Formats of a date with a year of two digits, or with hours of twelve."""
+    found = re.fullmatch(f"{SHORT_DATE}(?:{TIME_OF_DAY})?", first, re.IGNORECASE)
+    if found is None:
+        return []
+    mark, year, gap, seconds, fraction, half = found.groups()
+    if len(year) == 4 and not half:
+        return []  # pandas guesses these
+    clock = ""
+    if gap:
+        clock = f"{gap}{'%I' if half else '%H'}:%M{':%S' if seconds else ''}"
+        clock += f"{'.%f' if fraction else ''}{' ' if half and ' ' in half else ''}"
+        clock += "%p" if half else ""
+    orders = ["%m %d %Y", "%d %m %Y"] if len(year) == 4 else ["%m %d %y", "%d %m %y", "%y %m %d"]
+    return [order.replace(" ", mark) + clock for order in orders]
+
+
+def _first_of_quarter(found: re.Match[str]) -> str:
+    return f"{found[1]}-{3 * int(found[2]) - 2:02d}-01"
 
 
 def _reads(text: str, date_format: str) -> bool:
@@ -213,10 +243,12 @@ def _one_offset(texts: pd.Series[str], place: Callable[[int], str]) -> str | Non
     return f"UTC{digits[:3]}:{digits[3:] or '00'}"
 
 
-def _unevenness(dates: pd.DatetimeIndex) -> float:
-    """Largest over median step; 1 where all are equal."""
+def _steps(dates: pd.DatetimeIndex) -> tuple[float, float]:
+    """Largest over median step, 1 where all are equal; and the median, in the dates' unit."""
     steps = np.diff(np.unique(dates[dates.notna()].asi8)).astype(float)
-    return float(steps.max() / np.median(steps)) if len(steps) else 1.0
+    if not len(steps):
+        return 1.0, 0.0
+    return float(steps.max() / np.median(steps)), float(np.median(steps))
 
 
 def native_stamps(times: np.ndarray, kind: TimeKind, backend: str) -> Any:

@@ -18,6 +18,7 @@ __all__ = [
     "choose_time_column",
     "has_time_name",
     "looks_like_days",
+    "looks_like_months",
     "read_time_column",
     "require_columns",
 ]
@@ -106,6 +107,9 @@ def read_time_column(source: TableSource, name: str) -> tuple[Ints, TimeKind]:
         return _dates(source, name, column)
     if looks_like_days(column):
         return _dates(source, name, column.astype("str"))
+    if looks_like_months(column):
+        months = column.astype("str")
+        return _dates(source, name, months.str[:4] + "-" + months.str[4:])
     if not (
         pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)
     ) or pd.api.types.is_bool_dtype(column):
@@ -121,6 +125,13 @@ def looks_like_days(column: pd.Series[Any]) -> bool:
     return bool(
         pd.to_datetime(column.astype("str"), format="%Y%m%d", errors="coerce").notna().all()
     )
+
+
+def looks_like_months(column: pd.Series[Any]) -> bool:
+    """Integers such as 202601."""
+    if not pd.api.types.is_integer_dtype(column) or not column.between(190001, 210012).all():
+        return False
+    return len(column) > 1 and not column.hasnans and bool((column % 100).between(1, 12).all())
 
 
 def _dates(source: TableSource, name: str, column: pd.Series[Any]) -> tuple[Ints, TimeKind]:
