@@ -165,6 +165,15 @@ def test_an_infinite_observation_is_refused(fitted, ahead):
         fitted.condition(observed=seen)
 
 
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
+def test_text_is_read_by_the_steps_of_the_forecast(fitted, ahead, form):
+    seen = ahead[["unique_id", "ds"]].head(1).assign(y=1.0)
+    given = seen.assign(ds=seen["ds"].dt.strftime(form))
+    pd.testing.assert_frame_equal(
+        fitted.condition(observed=given).predict(), fitted.condition(observed=seen).predict()
+    )
+
+
 def test_a_step_observed_twice_is_refused(fitted, ahead):
     seen = ahead[["unique_id", "ds"]].head(2).assign(y=1.0)
     with pytest.raises(ValueError, match="observed has series .* twice: keep one of the rows"):

@@ -12,6 +12,7 @@ from .console import Console
 
 if TYPE_CHECKING:
     from ..forecasting.conditional import ConditionalForecast
+    from ..forecasting.data.frame import Panel
     from ..forecasting.forecaster import EVEForecaster
 
 
@@ -122,16 +123,17 @@ def run(
     console.notes(() if table is None else table.notes)
     levels = tuple(level or (80, 95))
     seed = forecaster.config.seed if seed is None else seed
+    panel = forecaster.model.memory.context if frame is None else frame
+    horizon = forecaster.config.horizon
     known: dict[str, Any] = {}
     if observed is not None:
         if not observed.is_file():
             raise ValueError(f"--observed is {observed}: there is no such file")
-        ids = (forecaster.model.memory.context if frame is None else frame).ids
         known["observed"] = read_observed_like(
-            run, observed, ids, time_col=time_col, delimiter=delimiter
+            run, observed, panel, horizon, time_col=time_col, delimiter=delimiter
         )
     if total is not None:
-        known["total"] = _total(run, total, delimiter)
+        known["total"] = _total(run, total, panel, horizon, delimiter)
     if lower is not None or upper is not None:
         known["bounds"] = (lower, upper)
     if known:
@@ -172,7 +174,7 @@ def _forecast(
     return forecast.predict(level=levels, uncertainty=uncertainty, **newer)
 
 
-def _total(run: Path, text: str, delimiter: str | None) -> Any:
+def _total(run: Path, text: str, panel: Panel, horizon: int, delimiter: str | None) -> Any:
     """A number, or a file of sums over spans."""
     from .remembered import read_totals_like
 
@@ -182,7 +184,7 @@ def _total(run: Path, text: str, delimiter: str | None) -> Any:
         path = Path(text)
     if not path.is_file():
         raise ValueError(f"--total is {text}, neither a number nor a file: give one of them")
-    return read_totals_like(run, path, delimiter)
+    return read_totals_like(run, path, panel, horizon, delimiter=delimiter)
 
 
 def _check_alone(

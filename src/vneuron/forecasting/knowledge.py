@@ -177,8 +177,10 @@ class _Place:
 
     def steps(self, table: nw.DataFrame[Any], column: str, what: str) -> Ints:
         """Steps of the forecast, from 0, [rows]."""
-        stamps, kind = read_stamps(table[column], column)
         own = self.panel.time_kind
+        # 05/06/2026 alone does not say which is the day; the steps of the forecast do.
+        expected = None if own.kind == "integer" else np.unique(self.future)
+        stamps, kind = read_stamps(table[column], column, expected=expected)
         if (kind.kind == "integer") != (own.kind == "integer") or (
             (kind.zone is None) != (own.zone is None)
         ):

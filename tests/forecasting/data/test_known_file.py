@@ -81,3 +81,13 @@ def test_faults_are_told_with_their_place(tmp_path: Path, text: str, message: st
 def test_totals_need_y(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="total: no column 'y' in the file; it has 'date'"):
         read_totals(put(tmp_path, WIDE))
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y"])
+def test_the_forecast_says_which_is_the_day(tmp_path: Path, form: str) -> None:
+    steps = pd.date_range("2026-06-01", periods=9, freq="D")
+    text = f"ds,ds_end,y\n{steps[2].strftime(form)},{steps[4].strftime(form)},1\n"
+    path, stamps = put(tmp_path, text), steps.as_unit("ns").asi8
+    assert read_observed(path, ("a",), expected=stamps)["ds"][0] == steps[2]
+    found = read_totals(path, expected=stamps)
+    assert (found["ds"][0], found["ds_end"][0]) == (steps[2], steps[4])

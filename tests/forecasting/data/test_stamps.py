@@ -47,3 +47,10 @@ def test_days_rather_than_months_where_both_orders_are_even(rows: int, form: str
 def test_months_of_more_than_a_year_stay_months() -> None:
     dates = pd.date_range("2026-01-01", periods=15, freq="MS")
     assert (parse_dates(pd.Series(dates.strftime("%m/%d/%Y")))[0] == dates).all()
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y"])
+def test_one_stamp_is_read_by_what_is_expected(form: str) -> None:
+    steps = pd.date_range("2026-06-01", periods=9, freq="D")
+    found, _ = parse_dates(pd.Series([steps[4].strftime(form)]), expected=steps.as_unit("ns").asi8)
+    assert found[0] == steps[4]

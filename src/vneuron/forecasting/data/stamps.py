@@ -43,7 +43,10 @@ class TimeKind:
 
 
 def read_stamps(
-    column: nw.Series[Any], name: str, where: Callable[[int], str] | None = None
+    column: nw.Series[Any],
+    name: str,
+    where: Callable[[int], str] | None = None,
+    expected: Ints | None = None,
 ) -> tuple[Ints, TimeKind]:
     """A time column as UTC nanoseconds (or integers) with the kind to give back.
 
@@ -51,6 +54,7 @@ def read_stamps(
         column: dates, datetimes with or without zone, integers, or text that holds dates.
         name: the column's name, for messages.
         where: names a row in messages.
+        expected: stamps that text is likely to hold, UTC nanoseconds, as `parse_dates` takes them.
 
     Raises:
         DataError: an absent stamp, text that is no date, mixed time zones, dates outside
@@ -83,7 +87,7 @@ def read_stamps(
     if isinstance(dtype, nw.String | nw.Object | nw.Categorical):
         # Datetime objects become ISO text, so that mixed zones are seen in one place.
         texts = pd.Series([str(item) for item in column.to_list()], dtype="str")
-        dates, zone = read_dates(texts, place)
+        dates, zone = read_dates(texts, place, expected)
         return _nanoseconds(dates.to_numpy(), name), TimeKind("datetime", "us", zone)
     raise DataError(
         f"column {name!r} holds {dtype if dtype != nw.Unknown else native.dtype}, "
@@ -127,14 +131,14 @@ def _nanoseconds(stamps: np.ndarray, name: str) -> Ints:
 
 
 def read_dates(
-    texts: pd.Series[str], place: Callable[[int], str]
+    texts: pd.Series[str], place: Callable[[int], str], expected: Ints | None = None
 ) -> tuple[pd.DatetimeIndex, str | None]:
     """As ``parse_dates``, but a text that is no date is refused.
 
     Raises:
         DataError: a text that is no date, or mixed time zones.
     """
-    dates, zone = parse_dates(texts, place)
+    dates, zone = parse_dates(texts, place, expected)
     if dates.hasnans:
         bad = dates.isna()
         row = int(np.argmax(bad))
@@ -147,7 +151,9 @@ def read_dates(
 
 
 def parse_dates(
-    texts: pd.Series[str], place: Callable[[int], str] | None = None
+    texts: pd.Series[str],
+    place: Callable[[int], str] | None = None,
+    expected: Ints | None = None,
 ) -> tuple[pd.DatetimeIndex, str | None]:
     """Dates from text, with one format for the whole column.
 
@@ -158,6 +164,8 @@ def parse_dates(
     Args:
         texts: [rows] of text.
         place: names a row in messages.
+        expected: stamps that the text is likely to hold, UTC nanoseconds: of the orders that
+            read as many rows, the one is taken that gives the most of these.
 
     Returns:
         The dates, in UTC where the text names an offset, NaT where a row cannot be read; and
@@ -173,12 +181,13 @@ def parse_dates(
     texts = texts.str.strip()
     zone = _one_offset(texts, place or (lambda row: f"row {row}, counted from 0"))
     texts = texts.str.replace(QUARTER + "$", _first_of_quarter, regex=True)
-    best, best_score = pd.DatetimeIndex([pd.NaT] * len(texts)), (-1, -np.inf, -np.inf)
+    likely = pd.DatetimeIndex([] if expected is None else expected.view("datetime64[ns]"))
+    best, best_score = pd.DatetimeIndex([pd.NaT] * len(texts)), (-1, 0, -np.inf, -np.inf)
     for date_format in _formats(texts):
         parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=zone is not None)
         dates = pd.DatetimeIndex(parsed).tz_localize(None)
         uneven, step = _steps(dates)
-        score = (int(np.sum(dates.notna())), -uneven, -step)
+        score = (int(np.sum(dates.notna())), int(np.sum(dates.isin(likely))), -uneven, -step)
         if score > best_score:
             best, best_score = dates, score
     return best, zone

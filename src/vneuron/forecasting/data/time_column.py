@@ -96,15 +96,22 @@ def _is_text(column: pd.Series[Any]) -> bool:
     return pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype)
 
 
-def read_time_column(source: TableSource, name: str) -> tuple[Ints, TimeKind]:
+def read_time_column(
+    source: TableSource, name: str, expected: Ints | None = None
+) -> tuple[Ints, TimeKind]:
     """The stamps of a column, [rows].
+
+    Args:
+        source: the file.
+        name: of the column.
+        expected: stamps that text is likely to hold, UTC nanoseconds.
 
     Raises:
         DataError: an empty cell or one that is no time, with its line; mixed time zones.
     """
     column = _whole(source.columns[name])
     if _is_text(column):
-        return _dates(source, name, column)
+        return _dates(source, name, column, expected)
     if looks_like_days(column):
         return _dates(source, name, column.astype("str"))
     if looks_like_months(column):
@@ -134,13 +141,15 @@ def looks_like_months(column: pd.Series[Any]) -> bool:
     return len(column) > 1 and not column.hasnans and bool((column % 100).between(1, 12).all())
 
 
-def _dates(source: TableSource, name: str, column: pd.Series[Any]) -> tuple[Ints, TimeKind]:
+def _dates(
+    source: TableSource, name: str, column: pd.Series[Any], expected: Ints | None = None
+) -> tuple[Ints, TimeKind]:
     def place(row: int) -> str:
         return source.where(row, name)
 
     empty = column.isna().to_numpy()
     if empty.any():
         column = column.where(~empty, "")  # read_dates then names the line
-    dates, zone = read_dates(column.astype("str"), place)
+    dates, zone = read_dates(column.astype("str"), place, expected)
     stamps, _ = read_stamps(nw.from_native(pd.Series(dates.as_unit("us")), series_only=True), name)
     return stamps, TimeKind("datetime", "us", zone)
