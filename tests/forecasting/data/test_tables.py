@@ -355,10 +355,20 @@ class TestTimeNames:
     def test_what_cannot_be_read_is_no_series(self, write: Write, value: str) -> None:
         text = "date,a\n" + "".join(f"{value},{at}\n" for at in range(6))
         path = write(text)
-        with pytest.raises(DataError, match=rf"line 2, column 'date': '?{value}'? is no .*target"):
+        with pytest.raises(DataError, match=rf"line 2, column 'date': '?{value}'? is no "):
             read_table(path)
         if value == "0.5":
             assert read_table(path, target="date").panel.ids == ("date",)
+
+    def test_the_one_that_is_no_number_is_told(self, write: Write) -> None:
+        with pytest.raises(DataError, match=r"line 3, column 't': 'x' is no time like '1' \(1 "):
+            read_table(write("t,a\n1,1\nx,2\n3,3\n4,3\n"))
+
+    def test_a_number_is_told_how_to_be_a_series(self, write: Write) -> None:
+        path = write("t,a\n21.5,1\n21.4,2\n")
+        with pytest.raises(DataError, match="21.5 is no time: .*; if 't' is a series, name it in"):
+            read_table(path)
+        assert read_table(path, target=["t", "a"]).panel.ids == ("t", "a")
 
     def test_nor_is_a_second_time(self, write: Write) -> None:
         text = "date,timestamp,a\n" + "".join(f"2026-01-0{d},{d},{d}\n" for d in range(1, 8))
@@ -411,6 +421,12 @@ class TestMonths:
             write("unique_id,ds,y\n" + "".join(f"a,{month:%Y%m},1\n" for month in months))
         )
         assert long.freq == "MS"
+
+    def test_in_a_column_of_that_name(self, write: Write) -> None:
+        lines = "".join(f"{month},1\n" for month in range(202001, 202010))
+        assert read_table(write("month,a\n" + lines)).time_col == "month"
+        lines = "".join(f"2020-0{month}-01,{month},1\n" for month in range(1, 10))
+        assert read_table(write("date,month,a\n" + lines)).target == ("month", "a")
 
     def test_but_not_where_one_is_none(self, write: Write) -> None:
         lines = "".join(f"{step},1\n" for step in range(202001, 202020))

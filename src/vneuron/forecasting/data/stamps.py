@@ -140,11 +140,15 @@ def read_dates(
     """
     dates, zone = parse_dates(texts, place, expected)
     if dates.hasnans:
-        bad = dates.isna()
+        bad = np.asarray(dates.isna())
+        if bad.all():  # numbers but for a few: these are to be told
+            number = pd.to_numeric(texts, errors="coerce").notna().to_numpy()
+            bad = ~number if number.mean() > 0.5 and not number.all() else bad
+        kind = "date" if dates.notna().any() or bad.all() else "time"
         row = int(np.argmax(bad))
         like = "" if bad.all() else f" like {texts.iloc[int(np.argmin(bad))]!r}"
         raise DataError(
-            f"{place(row)}: {texts.iloc[row]!r} is no date{like} "
+            f"{place(row)}: {texts.iloc[row]!r} is no {kind}{like} "
             f"({counted(int(np.sum(bad)), 'such row')}): correct it, or name another time column"
         )
     return dates, zone

@@ -173,7 +173,7 @@ def _read_wide(
         try:
             stamps, kind = read_time_column(source, time_col)
         except DataError as error:
-            if given:
+            if given or not pd.api.types.is_numeric_dtype(source.columns[time_col]):
                 raise
             raise DataError(f"{error}; if {time_col!r} is a series, name it in target") from None
         guesses.append(f"wide file: times in {time_col!r}" + (" (guessed)" if not given else ""))

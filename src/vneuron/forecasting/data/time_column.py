@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 TIME_NAMES = ("ds", "date", "datetime", "timestamp", "time", "date_time", "date time")
+MONTH_NAMES = ("month", "yearmonth", "year_month", "yyyymm")
 STEP_NAMES = ("t", "step", "index", "year", "period")
 SAMPLE = 200
 
@@ -53,6 +54,10 @@ def choose_time_column(source: TableSource, series: tuple[str, ...] = ()) -> str
     steps = [name for name in columns if str(name).strip().lower() in STEP_NAMES]
     for name in (*by_name, *columns):
         if _holds_dates(columns[name]):
+            return str(name)
+    months = [name for name in columns if str(name).strip().lower() in MONTH_NAMES]
+    for name in months:  # where they are not numbers from 1 to 12
+        if name not in series and looks_like_months(columns[name]):
             return str(name)
     for name in (*by_name, *steps):
         if pd.api.types.is_integer_dtype(columns[name]):
