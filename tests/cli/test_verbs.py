@@ -243,6 +243,25 @@ def test_sums_over_spans_from_a_file(vneuron, fitted, place):
     assert "--total is a lot, neither a number nor a file" in wrong.err
 
 
+def test_what_is_known_of_some_series(vneuron, fitted, place):
+    """A wide file with an empty column, or without it, is what a long one of the rest is."""
+    ds = read(vneuron("forecast", fitted.run).out)["ds"][:2]
+    long = pd.DataFrame({"unique_id": "load", "ds": ds, "y": [1, 2]})
+    wide = pd.DataFrame({"date": ds, "load": [1, 2], "wind": ["", ""]})
+    long.to_csv(place / "long.csv", index=False, sep=";")
+    wide.to_csv(place / "empty.csv", index=False, sep=";")
+    wide[["date", "load"]].to_csv(place / "without.csv", index=False, sep=";")
+    arguments = [f"--observed={name}.csv" for name in ("long", "empty", "without")]
+    said = [vneuron("forecast", fitted.run, each, "--delimiter", ";") for each in arguments]
+    assert [each.code for each in said] == [0, 0, 0], [each.err for each in said]
+    assert said[0].out == said[1].out == said[2].out
+    assert read(said[0].out)["EVE"][:2].tolist() == [1, 2]
+    long.assign(ds_end=ds).to_csv(place / "sums.csv", index=False, sep=";")
+    sums = vneuron("forecast", fitted.run, "--total", "sums.csv", "--delimiter", ";")
+    assert sums.code == 0, sums.err
+    assert read(sums.out)["EVE"][:2].tolist() == pytest.approx([1, 2])
+
+
 @pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("3", "3")])
 def test_it_takes_one_thread_unless_told_otherwise(vneuron, monkeypatch, given, expected):
     monkeypatch.setenv("OMP_NUM_THREADS", given or "")

@@ -165,6 +165,21 @@ def test_an_infinite_observation_is_refused(fitted, ahead):
         fitted.condition(observed=seen)
 
 
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
+def test_text_is_read_by_the_steps_of_the_forecast(fitted, ahead, form):
+    seen = ahead[["unique_id", "ds"]].head(1).assign(y=1.0)
+    given = seen.assign(ds=seen["ds"].dt.strftime(form))
+    pd.testing.assert_frame_equal(
+        fitted.condition(observed=given).predict(), fitted.condition(observed=seen).predict()
+    )
+
+
+def test_a_step_observed_twice_is_refused(fitted, ahead):
+    seen = ahead[["unique_id", "ds"]].head(2).assign(y=1.0)
+    with pytest.raises(ValueError, match="observed has series .* twice: keep one of the rows"):
+        fitted.condition(observed=pd.concat([seen, seen.tail(1)]))
+
+
 def test_stamps_that_are_no_steps_are_refused(fitted, ahead, frame):
     with pytest.raises(ValueError, match="is no step of the forecast, which goes from 2026-01-11"):
         fitted.condition(observed=frame)

@@ -12,6 +12,7 @@ from .console import Console
 
 if TYPE_CHECKING:
     from ..forecasting.conditional import ConditionalForecast
+    from ..forecasting.data.frame import Panel
     from ..forecasting.forecaster import EVEForecaster
 
 
@@ -102,7 +103,7 @@ def run(
 ) -> int:
     """Forecast the next steps of the run's series, or of those in DATA."""
     from ..forecasting.forecaster import EVEForecaster
-    from .remembered import read_like
+    from .remembered import read_like, read_observed_like
 
     console = Console(quiet=quiet)
     _check_out(out)
@@ -122,14 +123,17 @@ def run(
     console.notes(() if table is None else table.notes)
     levels = tuple(level or (80, 95))
     seed = forecaster.config.seed if seed is None else seed
+    panel = forecaster.model.memory.context if frame is None else frame
+    horizon = forecaster.config.horizon
     known: dict[str, Any] = {}
     if observed is not None:
-        long = _long(observed)
-        if long is None:
-            long = read_like(run, observed, missing="mask", **form).panel.to_frame()
-        known["observed"] = long
+        if not observed.is_file():
+            raise ValueError(f"--observed is {observed}: there is no such file")
+        known["observed"] = read_observed_like(
+            run, observed, panel, horizon, time_col=time_col, delimiter=delimiter
+        )
     if total is not None:
-        known["total"] = _total(total)
+        known["total"] = _total(run, total, panel, horizon, delimiter)
     if lower is not None or upper is not None:
         known["bounds"] = (lower, upper)
     if known:
@@ -170,33 +174,17 @@ def _forecast(
     return forecast.predict(level=levels, uncertainty=uncertainty, **newer)
 
 
-def _total(text: str) -> Any:
+def _total(run: Path, text: str, panel: Panel, horizon: int, delimiter: str | None) -> Any:
     """A number, or a file of sums over spans."""
+    from .remembered import read_totals_like
+
     try:
         return float(text)
     except ValueError:
         path = Path(text)
     if not path.is_file():
         raise ValueError(f"--total is {text}, neither a number nor a file: give one of them")
-    return _frame(path)
-
-
-def _long(path: Path) -> Any:
-    """A file of rows unique_id, ds, y as it is, whose few rows need no frequency; else None."""
-    if not path.is_file():
-        raise ValueError(f"--observed is {path}: there is no such file")
-    frame = _frame(path)
-    return frame if {"unique_id", "ds", "y"} <= set(frame.columns) else None
-
-
-def _frame(path: Path) -> Any:
-    """A CSV or Parquet file as pandas reads it."""
-    import pandas as pd
-
-    try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from None
+    return read_totals_like(run, path, panel, horizon, delimiter=delimiter)
 
 
 def _check_alone(

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..forecasting.data.frame import Panel
+    from ..forecasting.data.rows import Ints
     from ..forecasting.data.tables import Table
 
 
@@ -35,6 +39,53 @@ def read_like(run: Path, data: Path, **given: Any) -> Table:
     }
     options |= {name: value for name, value in given.items() if value is not None}
     return read_table(data, **options)
+
+
+def read_observed_like(
+    run: Path,
+    data: Path,
+    panel: Panel,
+    horizon: int,
+    *,
+    time_col: str | None,
+    delimiter: str | None,
+) -> pd.DataFrame:
+    """Values that have come since, read with the run's column names and delimiter."""
+    from ..forecasting.data.known_file import read_observed
+    from ..training.run_folder import RunFolder
+
+    facts = RunFolder.open(run).read_json("config.json")["data"]
+    value = (_target(facts) or ["y"])[0] if facts.get("kind") == "long" else None
+    return read_observed(
+        data,
+        panel.ids,
+        time_col=time_col or facts.get("time_col"),
+        value=value,
+        delimiter=delimiter or facts.get("delimiter"),
+        expected=_steps(panel, horizon),
+    )
+
+
+def read_totals_like(
+    run: Path, data: Path, panel: Panel, horizon: int, *, delimiter: str | None
+) -> pd.DataFrame:
+    """Known sums over spans, read with the run's delimiter."""
+    from ..forecasting.data.known_file import read_totals
+    from ..training.run_folder import RunFolder
+
+    facts = RunFolder.open(run).read_json("config.json")["data"]
+    return read_totals(
+        data,
+        delimiter=delimiter or facts.get("delimiter"),
+        expected=_steps(panel, horizon),
+    )
+
+
+def _steps(panel: Panel, horizon: int) -> Ints | None:
+    """Stamps of the forecast; none where time is counted in integers."""
+    if panel.time_kind.kind == "integer":
+        return None
+    return panel.future_times(horizon).view("int64").ravel()
 
 
 def _target(facts: dict[str, Any]) -> list[str] | None:

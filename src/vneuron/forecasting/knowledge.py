@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from .data.columns import read_values
 from .data.errors import DataError
@@ -67,6 +68,7 @@ class Knowledge:
         if observed is not None:
             table = place.table(observed, "observed", ("ds", "y"))
             rows = place.series(table, "observed"), place.steps(table, "ds", "observed")
+            place.refuse_twice(rows, "observed")
             seen[rows] = read_values(table["y"])
         sums = [] if total is None else _totals(total, place)
         sums += [] if linear is None else _linear(linear, place)
@@ -175,8 +177,10 @@ class _Place:
 
     def steps(self, table: nw.DataFrame[Any], column: str, what: str) -> Ints:
         """Steps of the forecast, from 0, [rows]."""
-        stamps, kind = read_stamps(table[column], column)
         own = self.panel.time_kind
+        # 05/06/2026 alone does not say which is the day; the steps of the forecast do.
+        expected = None if own.kind == "integer" else np.unique(self.future)
+        stamps, kind = read_stamps(table[column], column, expected=expected)
         if (kind.kind == "integer") != (own.kind == "integer") or (
             (kind.zone is None) != (own.zone is None)
         ):
@@ -195,6 +199,15 @@ class _Place:
                 "belong to the context, predict's df)"
             )
         return np.asarray(same.argmax(-1))
+
+    def refuse_twice(self, rows: tuple[Ints, Ints], what: str) -> None:
+        """Raises DataError where two rows, (series, step), say something of the same step."""
+        flat = pd.Series(rows[0] * self.horizon + rows[1])
+        again = flat.duplicated().to_numpy()
+        if again.any():
+            row = int(np.argmax(again))
+            name = self.name(int(rows[0][row]), int(rows[1][row]))
+            raise DataError(f"{what} has {name} twice: keep one of the rows")
 
     def _clock(self, stamp: np.int64) -> str:
         if self.panel.time_kind.kind == "integer":

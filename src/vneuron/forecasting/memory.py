@@ -67,7 +67,8 @@ class Memory:
         held_out = split.test.lengths > 0
         after = panel.offsets[:-1] + split.val.stop
         last = panel.offsets[:-1] + np.maximum(split.test.stop, 1) - 1
-        following = panel.frequency.following(stamps[after - 1], 1)[:, 0]
+        nearly = stamps[np.maximum(after - 2, panel.offsets[:-1])]
+        following = panel.frequency.following(stamps[after - 1], 1, nearly)[:, 0]
         return cls(
             context=panel.tail(config.lookback),
             scaling=material.scaling,

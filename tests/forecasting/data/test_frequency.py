@@ -149,3 +149,56 @@ def test_daily_among_hourly_is_filled_when_the_frequency_is_named() -> None:
     panel = Panel.from_frame(frame, freq="h", missing="interpolate")
     assert panel.lengths.tolist() == [49, 49]
     np.testing.assert_allclose(np.split(panel.values, 2)[1], np.arange(49))
+
+
+@pytest.mark.parametrize("alias", ["D", "h", "W-WED", "MS", "B"])
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+def test_stamps_end_with_the_year_2262(alias: str, zone: str | None) -> None:
+    stamps = pd.date_range(end="2262-02-25", periods=30, freq=alias, tz=zone)
+    panel = panel_on(stamps)
+    last = str(stamps[-1].tz_localize(None).date())
+    assert (panel.future_times(1)[0] > panel.times[-1]).all()
+    with pytest.raises(DataError, match=rf"2000 steps of .* after {last}.* the year 2262 .*04-11"):
+        panel.future_times(2000)
+
+
+def test_integers_end_with_the_largest() -> None:
+    panel = panel_on([2**63 - 30, 2**63 - 20, 2**63 - 10])
+    with pytest.raises(DataError, match=f"1 steps of 10 after {2**63 - 10} pass {2**63 - 1}"):
+        panel.future_times(1)
+    assert panel_on([2**63 - 30, 2**63 - 25, 2**63 - 20]).future_times(3)[0, -1] == 2**63 - 5
+
+
+CLOCKS = [
+    ("Africa/Cairo", "2026-04-24", "D"),  # 00:00 is 01:00
+    ("America/Sao_Paulo", "2018-11-04", "D"),
+    ("America/Sao_Paulo", "2018-11-04", "W-SUN"),
+    ("America/Asuncion", "2017-10-01", "MS"),
+    ("Europe/Berlin", "2026-03-29 02:30", "D"),  # is 03:00
+]
+
+
+@pytest.mark.parametrize(("zone", "skipped", "alias"), CLOCKS)
+@pytest.mark.parametrize("at", [0, 1, 7, 19])
+@pytest.mark.parametrize("named", [False, True])
+def test_times_that_the_clock_skips(
+    zone: str, skipped: str, alias: str, at: int, named: bool
+) -> None:
+    """Also as the first or the last row, and as predict gives them back."""
+    step = pd.tseries.frequencies.to_offset(alias)
+    clock = pd.date_range(pd.Timestamp(skipped) - at * step, periods=30, freq=alias)
+    stamps = clock.tz_localize(zone, nonexistent="shift_forward")
+    assert stamps[at].tz_localize(None) > clock[at]
+    panel = panel_on(stamps[:20], freq=alias if named else None)
+    assert panel.freq == alias
+    assert (panel.future_times(10)[0] == stamps[20:].tz_convert(None).to_numpy()).all()
+    ahead = panel_on(stamps[: at + 1]).future_times(3)[0] if at > 2 else stamps[:0]
+    assert list(ahead) == list(stamps[at + 1 : at + 1 + len(ahead)].tz_convert(None).to_numpy())
+    gap = panel_on(stamps[:20].delete(5), freq=alias, missing="mask")
+    assert (gap.times == stamps[:20].tz_convert(None).to_numpy()).all()
+
+
+def test_one_in_the_morning_stays_so_where_midnight_is_skipped() -> None:
+    stamps = pd.date_range("2026-04-10 01:00", periods=30, freq="D").tz_localize("Africa/Cairo")
+    panel = panel_on(stamps[:15])  # the last is the first instant of its day
+    assert (panel.future_times(15)[0] == stamps[15:].tz_convert(None).to_numpy()).all()

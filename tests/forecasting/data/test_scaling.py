@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,3 +84,17 @@ def test_known_series_keep_their_scale_and_new_ones_get_their_own() -> None:
 def test_a_series_without_training_values_is_refused() -> None:
     with pytest.raises(DataError, match="series 'b' has no known value in its training rows"):
         Scaling.fit(panel_of(a=[1, 2, 3], b=[NAN, NAN, 3]), stop=2)
+
+
+@pytest.mark.parametrize("size", [1e160, 1e300, 1.7e308])
+def test_values_without_a_square_are_refused(size: float) -> None:
+    panel = panel_of(a=[1, 2, 3], b=[size, -size / 2, size / 4], c=[size, size, size])
+    with pytest.raises(
+        DataError, match=rf"series 'b' reaches {re.escape(f'{size:g}')} .*change the unit"
+    ):
+        Scaling.fit(panel)
+
+
+def test_one_vast_value_for_ever_is_a_constant() -> None:
+    scaling = Scaling.fit(panel_of(c=[1.7e308] * 3))
+    assert (scaling.mean[0], scaling.sd[0]) == (1.7e308, 1.0)

@@ -202,7 +202,8 @@ BAD: dict[str, tuple[str, dict[str, object], str]] = {
     "words": (
         WIDE.replace("date,a,b", "date,a,b,c").replace("0\n", "0,word\n"),
         {},
-        "columns 'c' hold text or true/false, not numbers: drop them, or name .* target",
+        "columns 'c' hold text or true/false, not numbers .line 2, column 'c': 'word'.: "
+        "drop them, or name .* target",
     ),
     "truth": ("date,a\n2026-01-01,True\n2026-01-02,False\n", {}, "'a' hold text or true/false"),
     "no numbers": ("date\n2026-01-01\n2026-01-02\n", {}, "no column of numbers beside"),
@@ -330,3 +331,103 @@ def test_real_files_with_faults(shared_data: Path) -> None:
         read_table(shared_data / "weather" / "weather.csv.gz")
     with pytest.raises(DataError, match="'Date', 'Holiday' hold text or true/false"):
         read_table(shared_data / "vic_electricity" / "vic_electricity.csv.gz")
+
+
+class TestTimeNames:
+    """A column that is called like a time is the time, or the file is refused."""
+
+    @pytest.mark.parametrize("name", ["ds", "Date", "year", "step"])
+    def test_whole_floats_are_times(self, write: Write, name: str) -> None:
+        text = f"{name},a\n" + "".join(f"{1960 + at}.0,{at}.5\n" for at in range(9))
+        table = read_table(write(text))
+        assert (table.time_col, table.target) == (name, ("a",))
+        assert table.frame["ds"].tolist() == list(range(1960, 1969))
+
+    def test_days_as_floats(self, write: Write) -> None:
+        table = read_table(write("date,a\n20260130.0,1\n20260131.0,2\n20260201.0,4\n"))
+        assert table.freq == "D"
+
+    def test_an_empty_cell_is_named(self, write: Write) -> None:
+        with pytest.raises(DataError, match=r"line 5, column 'year': no time .*fill or drop"):
+            read_table(write("year,a\n1960,1\n1961,2\n1962,3\n,\n"))
+
+    @pytest.mark.parametrize("value", ["xx", "0.5"])
+    def test_what_cannot_be_read_is_no_series(self, write: Write, value: str) -> None:
+        text = "date,a\n" + "".join(f"{value},{at}\n" for at in range(6))
+        path = write(text)
+        with pytest.raises(DataError, match=rf"line 2, column 'date': '?{value}'? is no "):
+            read_table(path)
+        if value == "0.5":
+            assert read_table(path, target="date").panel.ids == ("date",)
+
+    def test_the_one_that_is_no_number_is_told(self, write: Write) -> None:
+        with pytest.raises(DataError, match=r"line 3, column 't': 'x' is no time like '1' \(1 "):
+            read_table(write("t,a\n1,1\nx,2\n3,3\n4,3\n"))
+
+    def test_a_number_is_told_how_to_be_a_series(self, write: Write) -> None:
+        path = write("t,a\n21.5,1\n21.4,2\n")
+        with pytest.raises(DataError, match="21.5 is no time: .*; if 't' is a series, name it in"):
+            read_table(path)
+        assert read_table(path, target=["t", "a"]).panel.ids == ("t", "a")
+
+    def test_nor_is_a_second_time(self, write: Write) -> None:
+        text = "date,timestamp,a\n" + "".join(f"2026-01-0{d},{d},{d}\n" for d in range(1, 8))
+        with pytest.raises(DataError, match="'timestamp' have names of times"):
+            read_table(write(text))
+        assert read_table(write(text), target="a").time_col == "date"
+
+
+def test_a_target_given_twice_is_refused(write: Write) -> None:
+    with pytest.raises(DataError, match="target names 'a' twice"):
+        read_table(write(WIDE), target=["a", "b", "a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("1,50", "decimal comma: write numbers with a point, as 1.50$"),
+        ("-1.234,50", "decimal comma: write numbers with a point, as -1234.50$"),
+        ("1,234", "thousands separator: write 1.234 or 1234$"),
+        ("1.234.567", "without thousands separators.* as 1234567$"),
+        ("12.05.26", "empty and set missing$|drop them, or name"),
+        ("1,234.5", "without thousands separators.* as 1234.5$"),
+        ("1,234,567", "without thousands separators.* as 1234567$"),
+        ("12%", "without .*per cent.* as 12$"),
+        ("€ 5.20", "without .*currency signs, as 5.20$"),
+        ("5.20 EUR", "without .*currency signs, as 5.20$"),
+    ],
+)
+@pytest.mark.parametrize("others", ["text", "numbers"])
+def test_numbers_in_other_dress(write: Write, text: str, cure: str, others: str) -> None:
+    """Whether all cells are so or one among numbers, the first is shown, and how to write it."""
+    cells = [text if others == "text" or day == 3 else str(day) for day in range(1, 9)]
+    lines = "".join(f'2026-01-0{day},"{cell}"\n' for day, cell in enumerate(cells, 1))
+    line = 2 if others == "text" else 4
+    with pytest.raises(DataError, match=cure) as told:
+        read_table(write("date,a\n" + lines))
+    assert f"line {line}, column 'a': {text!r}" in str(told.value)
+
+
+class TestMonths:
+    """Integers YYYYMM."""
+
+    def test_are_months(self, write: Write) -> None:
+        months = pd.date_range("2019-10-01", periods=30, freq="MS")
+        lines = "".join(f"{month:%Y%m},1\n" for month in months)
+        table = read_table(write("period,a\n" + lines))
+        assert table.freq == "MS"
+        assert table.frame["ds"].tolist() == months.tolist()
+        long = read_table(
+            write("unique_id,ds,y\n" + "".join(f"a,{month:%Y%m},1\n" for month in months))
+        )
+        assert long.freq == "MS"
+
+    def test_in_a_column_of_that_name(self, write: Write) -> None:
+        lines = "".join(f"{month},1\n" for month in range(202001, 202010))
+        assert read_table(write("month,a\n" + lines)).time_col == "month"
+        lines = "".join(f"2020-0{month}-01,{month},1\n" for month in range(1, 10))
+        assert read_table(write("date,month,a\n" + lines)).target == ("month", "a")
+
+    def test_but_not_where_one_is_none(self, write: Write) -> None:
+        lines = "".join(f"{step},1\n" for step in range(202001, 202020))
+        assert read_table(write("step,a\n" + lines)).freq == 1

@@ -165,7 +165,10 @@ class Panel:
 
     def future_times(self, steps: int) -> npt.NDArray[Any]:
         """The next stamps of each series, [series, steps], dtype of ``times``."""
-        stamps = self.frequency.following(self.times[self.offsets[1:] - 1].view(np.int64), steps)
+        last = self.offsets[1:] - 1
+        before = np.maximum(last - 1, self.offsets[:-1])
+        ends, nearly = (self.times[rows].view(np.int64) for rows in (last, before))
+        stamps = self.frequency.following(ends, steps, nearly)
         return stamps if self.time_kind.kind == "integer" else stamps.view("datetime64[ns]")
 
     def rows_between(self, first: npt.ArrayLike, stop: npt.ArrayLike) -> Panel:

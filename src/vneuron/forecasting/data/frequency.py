@@ -15,12 +15,14 @@ __all__ = [
     "Frequency",
     "Ruler",
     "check_regular",
+    "meant_clock",
     "parse_frequency",
     "wall_clock",
 ]
 
 DAY = 86_400_000_000_000  # nanoseconds
 OFF_GRID = np.iinfo(np.int64).min
+LARGEST = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,10 @@ class Frequency:
     calendar: str | None = None
     zone: str | None = None
 
-    def ruler(self, stamps: Ints, beyond: int = 0) -> "Ruler":
-        """The ruler that covers these stamps and ``beyond`` more rows."""
-        if self.calendar is None or len(stamps) == 0:
+    def ruler(self, local: Ints, beyond: int = 0) -> "Ruler":
+        """The ruler that covers these readings of the clock and ``beyond`` more rows."""
+        if self.calendar is None or len(local) == 0:
             return Ruler(self, None)
-        local = wall_clock(stamps, self.zone)
         lowest, highest = pd.Timestamp(int(local.min())), pd.Timestamp(int(local.max()))
         points = pd.date_range(lowest, highest, freq=self.calendar, unit="ns")
         if beyond:
@@ -56,30 +57,52 @@ class Frequency:
             points = points.union(more)
         return Ruler(self, points.as_unit("ns").asi8)
 
-    def following(self, last: Ints, steps: int) -> Ints:
+    def following(self, last: Ints, steps: int, before: Ints | None = None) -> Ints:
         """The next stamps after each of ``last``, [series, steps].
 
+        Args:
+            last: [series].
+            steps: how many.
+            before: [series] stamps of the rows before the last, which tell the time of day
+                where the clock skipped that of the last.
+
         Raises:
-            DataError: where they pass the year 2262, the end of nanosecond time.
+            DataError: where they pass the year 2262, the end of nanosecond time, or the largest
+                integer.
         """
-        ahead = np.arange(1, steps + 1, dtype=np.int64) * self.step
         try:
-            ruler = self.ruler(last, beyond=steps)
-        except (pd.errors.OutOfBoundsDatetime, OverflowError) as error:
-            raise DataError(f"{steps} steps of {self.alias} pass the year 2262") from error
-        return ruler.stamps(ruler.ordinals(last)[:, None] + ahead)
+            local = _meant_clock(last, last if before is None else before, self.zone)
+            ruler = self.ruler(local, beyond=steps)
+            ordinals = ruler.ordinals(local)
+            # In numbers of any length: those of an array would begin again at the other end.
+            if len(last) and int(ordinals.max()) + steps * self.step > LARGEST:
+                raise OverflowError
+            ahead = np.arange(1, steps + 1, dtype=np.int64) * self.step
+            return ruler.stamps(ordinals[:, None] + ahead)
+        except (pd.errors.OutOfBoundsDatetime, OverflowError):
+            raise DataError(self._past_the_end(int(last.max()), steps)) from None
+
+    def _past_the_end(self, last: int, steps: int) -> str:
+        if isinstance(self.alias, int):
+            return (
+                f"{steps} steps of {self.alias} after {last} pass {LARGEST}, the largest integer: "
+                "count time from a later origin"
+            )
+        return (
+            f"{steps} steps of {self.alias} after {pd.Timestamp(last)} pass the year 2262 (dates "
+            f"end at {pd.Timestamp.max:%Y-%m-%d}): correct the stamps, or use an integer time index"
+        )
 
 
 @dataclass(frozen=True)
 class Ruler:
-    """Counts stamps in steps: stamp -> ordinal and back."""
+    """Counts in steps: reading of the clock -> ordinal -> stamp."""
 
     frequency: Frequency
     points: Ints | None
 
-    def ordinals(self, stamps: Ints) -> Ints:
-        """Ordinals of the stamps; ``OFF_GRID`` where the calendar does not hold the stamp."""
-        local = wall_clock(stamps, self.frequency.zone)
+    def ordinals(self, local: Ints) -> Ints:
+        """Ordinals of readings of the clock; ``OFF_GRID`` where the calendar lacks one."""
         if self.points is None:
             return local
         if len(self.points) == 0:
@@ -99,6 +122,29 @@ def wall_clock(stamps: Ints, zone: str | None) -> Ints:
         return stamps
     index = pd.DatetimeIndex(stamps.ravel().view("datetime64[ns]"), tz="UTC")
     return index.tz_convert(zone).tz_localize(None).as_unit("ns").asi8.reshape(stamps.shape)
+
+
+def meant_clock(rows: FlatRows, zone: str | None) -> Ints:
+    """As ``wall_clock`` of the rows, but a time that the clock skips is read as it was meant.
+
+    Where the clock goes forward at midnight that day begins at 01:00; in a series of midnights
+    its row counts as midnight.
+    """
+    near = np.arange(len(rows.stamps))
+    near[1:] -= rows.inner  # the first row of a series is told by its second
+    first = rows.offsets[:-1][rows.lengths > 1]
+    near[first] = first + 1
+    return _meant_clock(rows.stamps, rows.stamps[near], zone)
+
+
+def _meant_clock(stamps: Ints, near: Ints, zone: str | None) -> Ints:
+    """Readings of the clock, that of a neighbour's time of day where the clock skipped it."""
+    local = wall_clock(stamps, zone)
+    if zone is None:
+        return local
+    before = wall_clock(stamps - 1, zone)
+    meant = local - local % DAY + wall_clock(near, zone) % DAY
+    return np.where((before < meant) & (meant < local), meant, local)
 
 
 def _from_wall_clock(local: Ints, zone: str | None) -> Ints:
@@ -167,7 +213,8 @@ def check_regular(rows: FlatRows, frequency: Frequency) -> Ints:
     Raises:
         DataError: a stamp that the frequency does not reach from the series' first one.
     """
-    ordinals = frequency.ruler(rows.stamps).ordinals(rows.stamps)
+    local = meant_clock(rows, frequency.zone)
+    ordinals = frequency.ruler(local).ordinals(local)
     off = ordinals == OFF_GRID
     if off.any():
         row = int(np.argmax(off))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import DataError
-from .frequency import DAY, Frequency, parse_frequency, wall_clock
+from .frequency import DAY, Frequency, meant_clock, parse_frequency
 from .rows import FlatRows, Ints
 
 __all__ = ["guess_frequency"]
@@ -42,12 +42,12 @@ def guess_frequency(rows: FlatRows) -> Frequency:
     differences = np.diff(rows.stamps)
     zone = rows.zone if np.median(differences[inner]) > 0.8 * DAY else None
     if zone is not None:
-        differences = np.diff(wall_clock(rows.stamps, zone))
+        differences = np.diff(meant_clock(rows, zone))
     step = _most_common(differences[inner])
     if rows.integer_time:
         frequency = Frequency(step, step)
     else:
-        local = wall_clock(rows.stamps, zone)
+        local = meant_clock(rows, zone)
         frequency = _calendar(local, inner, zone) or _fixed(step, local, zone)
     if frequency.calendar is None:
         _refuse_mixture(rows, differences, inner, step)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .errors import DataError
-from .frequency import Frequency
+from .frequency import Frequency, meant_clock
 from .rows import FlatRows, Ints, counted
 
 __all__ = ["MISSING", "refuse_infinities", "treat_missing"]
@@ -116,7 +116,7 @@ def _insert(rows: FlatRows, ordinals: Ints, frequency: Frequency) -> FlatRows:
     lengths = (last - first) // frequency.step + 1
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     steps_in = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-    ruler = frequency.ruler(rows.stamps)
+    ruler = frequency.ruler(meant_clock(rows, frequency.zone))
     stamps = ruler.stamps(np.repeat(first, lengths) + steps_in * frequency.step)
     values = np.full(len(stamps), np.nan)
     series = rows.series

@@ -30,7 +30,7 @@ from .ordering import order_rows
 from .rows import FlatRows, Floats, Ints, counted, portions
 from .stamps import TimeKind
 from .table_source import PARQUET, TableSource
-from .time_column import looks_like_days, read_time_column
+from .time_column import looks_like_days, looks_like_months, read_time_column
 from .treatment import Treatment
 
 __all__ = ["LongFile", "long_file", "read_in_pieces"]
@@ -137,8 +137,9 @@ def long_file(
         return None
     kind = schema.field(found.time_col).type
     if pa.types.is_integer(kind):
-        first = next(found.pieces(found.time_col)).source(found.time_col)
-        return None if looks_like_days(first.columns[found.time_col]) else found
+        piece = next(found.pieces(found.time_col)).source(found.time_col)
+        first = piece.columns[found.time_col]
+        return None if looks_like_days(first) or looks_like_months(first) else found
     return found if pa.types.is_timestamp(kind) or pa.types.is_date(kind) else None
 
 

@@ -40,7 +40,8 @@ class Scaling:
             stop: end of the training rows, one number or [series]; None takes all rows.
 
         Raises:
-            DataError: a series without a known value there.
+            DataError: a series without a known value there, or one whose values are too large for
+                their squares to be numbers (from about 1e154).
 
         Example:
             >>> frame = pd.DataFrame({"unique_id": "a", "ds": [1, 2, 3], "y": [1.0, 3.0, 9.0]})
@@ -63,6 +64,14 @@ class Scaling:
             raise DataError(
                 f"series {name!r} has no known value in its training rows "
                 f"({int((known == 0).sum())} such series): drop it, or train on more rows"
+            )
+        vast = ~np.isfinite(mean) | ~np.isfinite(sd)
+        if vast.any():
+            own = int(np.argmax(vast))
+            largest = np.nanmax(np.abs(every[panel.offsets[own] : panel.offsets[own] + ends[own]]))
+            raise DataError(
+                f"series {panel.ids[own]!r} reaches {largest:g} in its training rows, and the "
+                f"square of that is no number ({int(vast.sum())} such series): change the unit"
             )
         names = [panel.ids[int(position)] for position in np.flatnonzero(constant)]
         notes = (f"constant in the training rows: {name_some(names)}",) if names else ()
@@ -116,10 +125,11 @@ def _moments(
     known = np.bincount(series, minlength=count)
     if (known == 0).any():
         return known, np.zeros(count), np.ones(count), known == 0
-    mean = np.bincount(series, weights=values, minlength=count) / known
-    # The second pass keeps the digits that E x² − (E x)² would lose.
-    deviation = values - mean[series]
-    sd = np.sqrt(np.bincount(series, weights=deviation**2, minlength=count) / known)
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
+        mean = np.bincount(series, weights=values, minlength=count) / known
+        # The second pass keeps the digits that E x² − (E x)² would lose.
+        deviation = values - mean[series]
+        sd = np.sqrt(np.bincount(series, weights=deviation**2, minlength=count) / known)
     starts = np.concatenate([[0], np.cumsum(known)[:-1]])
     lowest, highest = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
     # a spread whose square is no number any more is none

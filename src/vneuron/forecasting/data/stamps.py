@@ -21,6 +21,11 @@ __all__ = ["TimeKind", "native_stamps", "parse_dates", "read_dates", "read_stamp
 # A time of day, then Z or an offset such as +02:00.
 OFFSET = r":\d{2}(?:\.\d+)?\s*([zZ]|[+-]\d{2}(?::?\d{2})?)$"
 
+# 31/01/26, with or without a time of day, or any such date with the hours of twelve.
+SHORT_DATE = r"\d\d?([/.-])\d\d?\1(\d\d\d\d|\d\d)"
+TIME_OF_DAY = r"([ T]+)\d\d?:\d\d(:\d\d)?(\.\d+)?(\s*[ap]m)?"
+QUARTER = r"(\d{4})-?[qQ]([1-4])"
+
 
 @dataclass(frozen=True)
 class TimeKind:
@@ -38,7 +43,10 @@ class TimeKind:
 
 
 def read_stamps(
-    column: nw.Series[Any], name: str, where: Callable[[int], str] | None = None
+    column: nw.Series[Any],
+    name: str,
+    where: Callable[[int], str] | None = None,
+    expected: Ints | None = None,
 ) -> tuple[Ints, TimeKind]:
     """A time column as UTC nanoseconds (or integers) with the kind to give back.
 
@@ -46,6 +54,7 @@ def read_stamps(
         column: dates, datetimes with or without zone, integers, or text that holds dates.
         name: the column's name, for messages.
         where: names a row in messages.
+        expected: stamps that text is likely to hold, UTC nanoseconds, as `parse_dates` takes them.
 
     Raises:
         DataError: an absent stamp, text that is no date, mixed time zones, dates outside
@@ -78,7 +87,7 @@ def read_stamps(
     if isinstance(dtype, nw.String | nw.Object | nw.Categorical):
         # Datetime objects become ISO text, so that mixed zones are seen in one place.
         texts = pd.Series([str(item) for item in column.to_list()], dtype="str")
-        dates, zone = read_dates(texts, place)
+        dates, zone = read_dates(texts, place, expected)
         return _nanoseconds(dates.to_numpy(), name), TimeKind("datetime", "us", zone)
     raise DataError(
         f"column {name!r} holds {dtype if dtype != nw.Unknown else native.dtype}, "
@@ -122,36 +131,45 @@ def _nanoseconds(stamps: np.ndarray, name: str) -> Ints:
 
 
 def read_dates(
-    texts: pd.Series[str], place: Callable[[int], str]
+    texts: pd.Series[str], place: Callable[[int], str], expected: Ints | None = None
 ) -> tuple[pd.DatetimeIndex, str | None]:
     """As ``parse_dates``, but a text that is no date is refused.
 
     Raises:
         DataError: a text that is no date, or mixed time zones.
     """
-    dates, zone = parse_dates(texts, place)
+    dates, zone = parse_dates(texts, place, expected)
     if dates.hasnans:
-        bad = dates.isna()
+        bad = np.asarray(dates.isna())
+        if bad.all():  # numbers but for a few: these are to be told
+            number = pd.to_numeric(texts, errors="coerce").notna().to_numpy()
+            bad = ~number if number.mean() > 0.5 and not number.all() else bad
+        kind = "date" if dates.notna().any() or bad.all() else "time"
         row = int(np.argmax(bad))
         like = "" if bad.all() else f" like {texts.iloc[int(np.argmin(bad))]!r}"
         raise DataError(
-            f"{place(row)}: {texts.iloc[row]!r} is no date{like} "
+            f"{place(row)}: {texts.iloc[row]!r} is no {kind}{like} "
             f"({counted(int(np.sum(bad)), 'such row')}): correct it, or name another time column"
         )
     return dates, zone
 
 
 def parse_dates(
-    texts: pd.Series[str], place: Callable[[int], str] | None = None
+    texts: pd.Series[str],
+    place: Callable[[int], str] | None = None,
+    expected: Ints | None = None,
 ) -> tuple[pd.DatetimeIndex, str | None]:
     """Dates from text, with one format for the whole column.
 
     Where day-first and month-first both read every row, the order that gives the more even
-    steps is taken.
+    steps is taken; the shorter steps where both are even. A quarter (2020Q1) is its first day,
+    and years of two digits run from 1969 to 2068.
 
     Args:
         texts: [rows] of text.
         place: names a row in messages.
+        expected: stamps that the text is likely to hold, UTC nanoseconds: of the orders that
+            read as many rows, the one is taken that gives the most of these.
 
     Returns:
         The dates, in UTC where the text names an offset, NaT where a row cannot be read; and
@@ -166,11 +184,14 @@ def parse_dates(
     """
     texts = texts.str.strip()
     zone = _one_offset(texts, place or (lambda row: f"row {row}, counted from 0"))
-    best, best_score = pd.DatetimeIndex([pd.NaT] * len(texts)), (-1, -np.inf)
+    texts = texts.str.replace(QUARTER + "$", _first_of_quarter, regex=True)
+    likely = pd.DatetimeIndex([] if expected is None else expected.view("datetime64[ns]"))
+    best, best_score = pd.DatetimeIndex([pd.NaT] * len(texts)), (-1, 0, -np.inf, -np.inf)
     for date_format in _formats(texts):
         parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=zone is not None)
         dates = pd.DatetimeIndex(parsed).tz_localize(None)
-        score = (int(np.sum(dates.notna())), -_unevenness(dates))
+        uneven, step = _steps(dates)
+        score = (int(np.sum(dates.notna())), int(np.sum(dates.isin(likely))), -uneven, -step)
         if score > best_score:
             best, best_score = dates, score
     return best, zone
@@ -187,8 +208,30 @@ def _formats(texts: pd.Series[str]) -> list[str]:
     day_first = not re.match(r"\d{4}", first)
     guesses = guesses if day_first else guesses[:1]
     formats = ["ISO8601", *(guess for guess in guesses if guess and "%y" in guess.lower())]
+    formats += _short_formats(first)
     formats += [month for month in ("%b %Y", "%B %Y", "%b-%Y", "%b-%y") if _reads(first, month)]
     return list(dict.fromkeys(formats))
+
+
+def _short_formats(first: str) -> list[str]:
+    """Formats of a date with a year of two digits, or with hours of twelve."""
+    found = re.fullmatch(f"{SHORT_DATE}(?:{TIME_OF_DAY})?", first, re.IGNORECASE)
+    if found is None:
+        return []
+    mark, year, gap, seconds, fraction, half = found.groups()
+    if len(year) == 4 and not half:
+        return []  # pandas guesses these
+    clock = ""
+    if gap:
+        clock = f"{gap}{'%I' if half else '%H'}:%M{':%S' if seconds else ''}"
+        clock += f"{'.%f' if fraction else ''}{' ' if half and ' ' in half else ''}"
+        clock += "%p" if half else ""
+    orders = ["%m %d %Y", "%d %m %Y"] if len(year) == 4 else ["%m %d %y", "%d %m %y", "%y %m %d"]
+    return [order.replace(" ", mark) + clock for order in orders]
+
+
+def _first_of_quarter(found: re.Match[str]) -> str:
+    return f"{found[1]}-{3 * int(found[2]) - 2:02d}-01"
 
 
 def _reads(text: str, date_format: str) -> bool:
@@ -213,10 +256,12 @@ def _one_offset(texts: pd.Series[str], place: Callable[[int], str]) -> str | Non
     return f"UTC{digits[:3]}:{digits[3:] or '00'}"
 
 
-def _unevenness(dates: pd.DatetimeIndex) -> float:
-    """Largest over median step; 1 where all are equal."""
+def _steps(dates: pd.DatetimeIndex) -> tuple[float, float]:
+    """Largest over median step, 1 where all are equal; and the median, in the dates' unit."""
     steps = np.diff(np.unique(dates[dates.notna()].asi8)).astype(float)
-    return float(steps.max() / np.median(steps)) if len(steps) else 1.0
+    if not len(steps):
+        return 1.0, 0.0
+    return float(steps.max() / np.median(steps)), float(np.median(steps))
 
 
 def native_stamps(times: np.ndarray, kind: TimeKind, backend: str) -> Any:

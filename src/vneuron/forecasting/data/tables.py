@@ -14,12 +14,12 @@ import pandas as pd
 from .columns import check_exogenous, factorise
 from .errors import DataError
 from .frame import Panel
-from .numbers import read_numbers
+from .numbers import read_numbers, written_number
 from .pieces import LongFile, long_file, read_in_pieces
 from .rows import name_some
 from .stamps import TimeKind
 from .table_source import TableSource, read_source
-from .time_column import choose_time_column, read_time_column, require_columns
+from .time_column import choose_time_column, has_time_name, read_time_column, require_columns
 from .treatment import Treatment
 
 __all__ = ["Table", "read_table"]
@@ -98,6 +98,9 @@ def read_table(
     """
     try:
         wanted = (target,) if isinstance(target, str) else tuple(target or ())
+        if len(set(wanted)) < len(wanted):
+            twice = next(name for name in wanted if wanted.count(name) > 1)
+            raise DataError(f"target names {twice!r} twice: give each column once")
         large = long_file(path, time_col, wanted)
         if large is not None:
             return _read_large(large, exogenous, Treatment(freq, missing, duplicates))
@@ -159,7 +162,7 @@ def _read_wide(
     source: TableSource, time_col: str | None, wanted: tuple[str, ...], treatment: Treatment
 ) -> Table:
     guesses = []
-    given, time_col = time_col, time_col or choose_time_column(source)
+    given, time_col = time_col, time_col or choose_time_column(source, wanted)
     if time_col in wanted:
         raise DataError(f"target names the time column {time_col!r}: name value columns")
     count = len(source.columns)
@@ -167,7 +170,12 @@ def _read_wide(
         stamps, kind = np.arange(count, dtype=np.int64), TimeKind("integer")
         guesses.append("wide file without a time column: rows are numbered from 0")
     else:
-        stamps, kind = read_time_column(source, time_col)
+        try:
+            stamps, kind = read_time_column(source, time_col)
+        except DataError as error:
+            if given or not pd.api.types.is_numeric_dtype(source.columns[time_col]):
+                raise
+            raise DataError(f"{error}; if {time_col!r} is a series, name it in target") from None
         guesses.append(f"wide file: times in {time_col!r}" + (" (guessed)" if not given else ""))
     others = [str(name) for name in source.columns if name != time_col]
     target, left = _series_columns(source, others, wanted)
@@ -194,13 +202,31 @@ def _series_columns(
     taken = [name for name in others if name not in counters]
     words = [name for name in taken if not _mostly_numbers(source.columns[name])]
     if words:
+        raise DataError(_about_words(source, words))
+    times = [name for name in taken if has_time_name(name)]
+    if times:
         raise DataError(
-            f"columns {name_some(words)} hold text or true/false, not numbers: drop them, or name "
-            "the series with target (a long file needs the columns unique_id, ds, y)"
+            f"columns {name_some(times)} have names of times, and the times are those of another "
+            "column: drop them, give time_col, or name the series with target"
         )
     if not taken:
         raise DataError("no column of numbers beside the time column: give one column per series")
     return tuple(taken), counters
+
+
+def _about_words(source: TableSource, words: list[str]) -> str:
+    """What is wrong with columns of text, by the first cell of the first, and the cure."""
+    column = source.columns[words[0]]
+    texts = column.astype("str")
+    known = column.notna() & pd.to_numeric(texts, errors="coerce").isna()
+    row = int(np.argmax(known.to_numpy()))
+    cure = written_number(texts.iloc[row]) or (
+        "drop them, or name the series with target (a long file needs the columns unique_id, ds, y)"
+    )
+    return (
+        f"columns {name_some(words)} hold text or true/false, not numbers "
+        f"({source.where(row, words[0])}: {texts.iloc[row]!r}): {cure}"
+    )
 
 
 def _counts(source: TableSource, name: str) -> bool:
