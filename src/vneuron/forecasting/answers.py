@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..vitals.health import Health
 from . import frames, store
 from .across import Across, total
@@ -122,9 +124,10 @@ class AbstractForecaster(ABC):
 
         Raises:
             ValueError: across a model that takes series for independent.
-            DataError: across series that are not there, or do not end at the same stamp.
+            DataError: across series that are not there, were not in the fit, or do not end at the
+                same stamp.
         """
-        if across is not False:
+        if not isinstance(across, bool | np.bool_) or across:
             panel = self._context(df)
             return total(self.model, panel, statistic, over, across, level, seed)
         return frames.aggregates(self.model, self._context(df), statistic, over, level, seed)
