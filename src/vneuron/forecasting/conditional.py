@@ -13,6 +13,7 @@ import torch
 
 from . import frames
 from .aggregate import DRAWS, Statistic
+from .data.errors import DataError
 from .data.frame import Panel
 from .data.rows import Floats
 from .fan import fan_rows
@@ -89,11 +90,12 @@ class ConditionalForecast:
 
         Raises:
             DataError: what is given does not fit the forecast, or itself.
-            ValueError: a sum that is known already.
+            ValueError: a sum that is known already, or a value other than the one known.
         """
         more = Knowledge.read(
             self.panel, self.model.config.horizon, observed, total, bounds, linear
         )
+        self._refuse_other_values(more)
         found = ConditionalForecast(
             self.model,
             self.panel,
@@ -170,6 +172,23 @@ class ConditionalForecast:
                     self.model, self.panel, forecast, int(window), level, paths, generator
                 )
         return fan_chart(rows, history=history)
+
+    def _refuse_other_values(self, more: Knowledge) -> None:
+        """A step that is known already keeps its value."""
+        for forecast in self.exact:
+            path = forecast.path
+            assert isinstance(path, ConditionedTrajectory)
+            known, before = path.known.numpy(), array(path.loc)
+            told = more.observed[forecast.series]
+            other = known & ~np.isclose(told, before, rtol=1e-9, atol=0.0) & ~np.isnan(told)
+            if other.any():
+                window, step = (int(i) for i in np.argwhere(other)[0])
+                series = int(forecast.series[window])
+                raise DataError(
+                    f"series {self.panel.ids[series]!r}, step {step + 1} of the forecast: observed "
+                    f"is {told[window, step]:.9g}, and was {before[window, step]:.9g} before: "
+                    "correct one of them"
+                )
 
     # -- bounds ------------------------------------------------------------------------------
 
