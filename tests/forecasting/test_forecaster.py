@@ -612,12 +612,33 @@ def test_what_takes_a_fit_says_so(tiny, frame):
         ({"device": "tpu"}, "device is 'tpu'"),
         ({"devices": 0}, "devices is 0"),
         ({"precision": "8"}, "precision is '8'"),
+        ({"units": 4.0}, "units is 4.0, expected a whole number, at least 1"),
+        ({"units": True}, "units is True, expected a whole number"),
+        ({"hidden": 16.0}, "hidden is 16.0, expected a whole number"),
+        ({"batch_size": 8.5}, "batch_size is 8.5, expected a whole number"),
+        ({"epochs": 1.5}, "epochs is 1.5, expected a whole number"),
+        ({"epochs": None}, "epochs is None, expected a whole number"),
+        ({"devices": 1.5}, "devices is 1.5, expected a whole number"),
+        ({"seed": "a"}, "seed is 'a', expected a whole number"),
+        ({"seed": 2**63}, "seed is 9223372036854775808, expected .* from 0 to 9223372036854775807"),
+        ({"learning_rate": "a"}, "learning_rate is 'a', expected a number"),
+        ({"beta": "a"}, "beta is 'a', expected a number"),
+        ({"dropout": "a"}, "dropout is 'a', expected a number"),
+        ({"control_options": [1]}, "control settings are .1., expected a mapping"),
     ],
 )
 def test_wrong_options_are_refused_before_any_data(tiny, options, message):
     with pytest.raises(ValueError, match=message) as error:
         EVEForecaster(**tiny | options)
     assert "\n" not in str(error.value)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(tiny):
+    names = ("horizon", "input_size", "units", "hidden", "epochs", "batch_size")
+    given = {name: np.int64(tiny[name]) for name in names} | {"seed": np.int32(3)}
+    config = EVEForecaster(**tiny | given).config
+    assert all(type(getattr(config, name)) is int for name in given)
+    assert config == EVEForecaster(**tiny | {"seed": 3}).config
 
 
 @pytest.mark.parametrize(

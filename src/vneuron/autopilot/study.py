@@ -76,7 +76,7 @@ def build_sampler(plan: Plan, worker: int = 0, drawn: int = 0) -> BaseSampler:
         worker: each draws from a seed of its own.
         drawn: trials that the study has: going on must not draw the same again.
     """
-    seed = plan.seed + 1000 * worker + 100_003 * drawn
+    seed = (plan.seed + 1000 * worker + 100_003 * drawn) % 2**32  # what NumPy's generators take
     samplers = optuna.samplers
     with hushed():
         if plan.sampler == "random":
