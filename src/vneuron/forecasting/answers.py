@@ -257,13 +257,17 @@ class AbstractForecaster(ABC):
 
     # -- keeping -----------------------------------------------------------------------------
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fitted model to a folder, without its training history.
+
+        Args:
+            path: the folder.
+            overwrite: replace an earlier model or run there.
 
         Raises:
             RunFolderError: the folder holds something else.
         """
-        store.write_model(Path(path), self.model)
+        store.write_model(Path(path), self.model, overwrite=overwrite)
 
     def _context(self, df: object) -> Panel:
         context = self.model.memory.context
