@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import narwhals as nw
@@ -14,7 +14,7 @@ from .data.errors import DataError
 from .data.frame import Panel
 from .data.rows import Floats, name_some
 from .frames import NAME, insert, sampled
-from .intervals import check_levels
+from .intervals import Levels, check_levels
 from .model import FittedModel
 from .panel_draws import last_stamps, weighted_total
 
@@ -30,7 +30,7 @@ def total(
     statistic: Statistic,
     over: int | str | None,
     across: Across,
-    levels: Sequence[float],
+    levels: Levels,
     seed: int,
 ) -> Any:
     """A statistic over blocks of steps of a weighted sum of series: one row a block.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..training.numbers import whole_number
 from ..vitals.health import Health
 from . import frames, store
 from .across import Across, total
@@ -17,7 +17,7 @@ from .conditional import ConditionalForecast
 from .data.frame import Panel
 from .evaluation import Evaluation
 from .fan import fan_window, one_series
-from .intervals import DEFAULT_LEVELS
+from .intervals import DEFAULT_LEVELS, Levels
 from .knowledge import Bounds, Linear, Total
 from .latent_share import LatentShare, measure_latent_share
 from .model import FittedModel
@@ -51,7 +51,7 @@ class AbstractForecaster(ABC):
         self,
         df: object = None,
         *,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
         uncertainty: bool = False,
     ) -> Any:
         """Forecast the next H steps of each series.
@@ -100,7 +100,7 @@ class AbstractForecaster(ABC):
         over: int | str | None = None,
         *,
         across: Across = False,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
         df: object = None,
         seed: int = 0,
     ) -> Any:
@@ -202,6 +202,7 @@ class AbstractForecaster(ABC):
         Raises:
             DataError: no window can be scored.
         """
+        step = whole_number("step", step, 1)
         panel = self._context(df)
         found = self.model.evaluation(panel, step)
         share = self.model.latent_share(panel, step)
@@ -216,7 +217,7 @@ class AbstractForecaster(ABC):
 
     def evaluation(self, df: object, *, step: int = 1) -> Evaluation:
         """As `evaluate`, with the calibration curves."""
-        return self.model.evaluation(self._context(df), step)
+        return self.model.evaluation(self._context(df), whole_number("step", step, 1))
 
     def latent_share(self, df: object) -> LatentShare:
         """How much of variance and likelihood z carries, on the windows that `evaluate` scores."""
@@ -238,7 +239,7 @@ class AbstractForecaster(ABC):
         *,
         history: int | None = None,
         paths: int = 20,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
     ) -> go.Figure:
         """Fan chart of the forecast of one series, with joint sample paths.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from .data.errors import DataError
 from .data.frame import Panel
 from .data.rows import Floats
 from .fan import fan_rows
-from .intervals import DEFAULT_LEVELS, array
+from .intervals import DEFAULT_LEVELS, Levels, array
 from .knowledge import Bounds, Knowledge, Linear, Total
 from .laws.conditioned import ConditionedTrajectory
 from .laws.drawn import DrawnPaths
@@ -109,7 +108,7 @@ class ConditionalForecast:
 
     # -- answers -----------------------------------------------------------------------------
 
-    def predict(self, *, level: Sequence[float] = DEFAULT_LEVELS, uncertainty: bool = False) -> Any:
+    def predict(self, *, level: Levels = DEFAULT_LEVELS, uncertainty: bool = False) -> Any:
         """Every step of the horizon, as `EVEForecaster.predict`; observed ones as they are."""
         horizon = self.model.config.horizon
         return frames.prediction_of(self.panel, self._forecasts, horizon, level, uncertainty)
@@ -128,7 +127,7 @@ class ConditionalForecast:
         statistic: Statistic,
         over: int | str | None = None,
         *,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
         seed: int = 0,
     ) -> Any:
         """Blocks of steps, as `EVEForecaster.aggregate`; observed steps count with their value."""
@@ -158,7 +157,7 @@ class ConditionalForecast:
         *,
         history: int | None = None,
         paths: int = 20,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
     ) -> go.Figure:
         """Fan chart of one series, as `EVEForecaster.plot`."""
         from ..figures.fan import fan_chart  # plotly costs half a second
