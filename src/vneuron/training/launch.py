@@ -133,7 +133,7 @@ def _accelerator(config: TrainingConfig, devices: int) -> str:
     cores = max(os.cpu_count() or 1, 2)  # two processes on one core are slow, and do no harm
     if wanted == "cpu" and devices > cores and not under_torchrun():
         raise ValueError(
-            f"devices is {devices}, processes on {cores} CPU cores: use at most {cores} devices."
+            f"devices is {devices}, a CPU core each, expected at most {cores}: use fewer devices."
         )
     return wanted
 
