@@ -116,6 +116,24 @@ def test_a_study_in_the_way_is_not_overwritten(frame: pd.DataFrame, tmp_path: Pa
         pilot(trials=1).fit(other, run_dir=tmp_path / "s", resume=True)
 
 
+@pytest.mark.parametrize(
+    ("storage", "message"), [("foo:bar", "foo:bar: expected sqlite"), (None, "holds a study")]
+)
+def test_the_storage_is_checked_before_anything_is_tried(
+    searched,
+    frame: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    storage: str | None,
+    message: str,
+) -> None:
+    def tried(*_: object, **__: object) -> None:
+        raise AssertionError("the data were prepared first")
+
+    monkeypatch.setattr("vneuron.autopilot.search.prepare", tried)
+    with pytest.raises(ValueError, match=message):
+        pilot(storage=storage).fit(frame, run_dir=searched[1])
+
+
 def test_folds_are_judged_together(frame: pd.DataFrame, tmp_path: Path) -> None:
     found = pilot(trials=1, folds=2, seeds=0).fit(frame, run_dir=tmp_path / "s")
     alone = pilot(trials=1, folds=1, seeds=0).fit(frame, run_dir=tmp_path / "t")

@@ -91,6 +91,8 @@ def test_settings_of_another_control_are_dropped() -> None:
         ({"unit": [4]}, "unit is no option"),
         ({"horizon": [4, 8]}, "horizon cannot be searched"),
         ({"units": [0, 4]}, "units: units is 0, expected at least 1"),
+        ({"units": ["a", "b"]}, "units: units is 'a', expected a whole number"),
+        ({"units": {"low": 4, "high": 8.5}}, "units: units is 4.0, expected a whole number"),
         ({"control": ["tight"]}, "control: control is 'tight'"),
         ({"control_options.goal": [1]}, "no control has this setting"),
         ({"control_options.target": [0.1]}, "control 'adaptive' has no setting 'target'"),

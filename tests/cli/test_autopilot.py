@@ -55,6 +55,7 @@ CASES = {
     "storage": (["-H", "6", "-L", "24", "--storage", "redis://x"], ["redis://x"]),
     "setting": (["-H", "6", "--set", "epochs"], ["NAME=VALUE"]),
     "unknown setting": (["-H", "6", "--set", "colour=red"], ["'colour'"]),
+    "part of a unit": (["-H", "6", "--trials", "1", "--set", "units=4.5"], ["units is 4.5"]),
     "bad setting": (["-H", "6", "--set", "epochs=0"], ["epochs is 0"]),
     "join": (["--join"], ["--storage"]),
     "resume": (["-H", "6", "-L", "24", "--resume", "--out", "no"], ["no such search"]),

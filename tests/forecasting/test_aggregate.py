@@ -100,6 +100,7 @@ def test_draws_follow_the_seed():
         (None, "h", 96, 96), (24, "h", 96, 24), (1, "h", 1, 1), ("24h", "h", 96, 24),
         ("1D", "h", 96, 24), ("1 day", "15min", 96, 96), ("7D", "D", 14, 7), ("2W", "W", 4, 2),
         ("90min", "30min", 8, 3), (3, "MS", 12, 3), (3, 1, 12, 3), ("2D", "2D", 3, 1),
+        (np.int64(3), "h", 96, 3), ("3", "h", 96, 3),
     ],
 )  # fmt: skip
 def test_length_of_a_block(over, freq, horizon, steps):

@@ -151,12 +151,58 @@ def test_newer_series(fitted, make_waves):
         ({"linear": (np.ones((1, 5)), [1.0])}, "linear holds weights .*expected .sums, 6."),
         ({"linear": (np.full((1, 6), np.nan), [1.0])}, "not finite"),
         ({"linear": (np.ones((2, 6)), [1.0, 1.0])}, "says nothing new"),
+        ({"linear": (np.ones((2, 6)), [1.0, 2.0])}, "contradicts.*a sum is 2, .*to be 1: correct"),
+        ({"linear": (np.zeros((1, 6)), [5.0])}, "weights are all 0 is said to be 5"),
+        ({"linear": 3}, "linear is 3, expected a pair of arrays"),
+        ({"linear": ("a", [1.0])}, "linear is .'a', .* expected a pair"),
+        ({"bounds": (np.inf, None)}, "the bounds are inf to inf"),
+        ({"bounds": (None, -np.inf)}, "the bounds are -inf to -inf"),
+        ({"bounds": (np.zeros(6), 3)}, "bounds is .array.*expected numbers.*a frame"),
+        ({"bounds": ("a", None)}, "bounds is .'a'.*expected numbers"),
+        ({"total": {"s0": None}}, "total of series 's0' is None, expected a number"),
         ({"bounds": (1e6, None)}, "series 's0'.*probability below 1e-12"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(fitted, given, message):
     with pytest.raises(ValueError, match=message):
         fitted.condition(**given)
+
+
+def test_a_step_that_is_told_twice_is_refused(fitted, ahead):
+    given = observed_of(ahead)
+    twice = pd.concat([given, given.tail(1).assign(y=0.0)])
+    with pytest.raises(
+        ValueError, match="series 's1', 2026-01-11T01:00:00: observed holds .*twice"
+    ):
+        fitted.condition(observed=twice)
+    bounds = twice.rename(columns={"y": "lower"})
+    with pytest.raises(ValueError, match="bounds holds this step twice"):
+        fitted.condition(bounds=bounds)
+
+
+def test_what_contradicts_an_earlier_fact_is_told_with_both_values(fitted, ahead):
+    known = fitted.condition(total=30.0)
+    with pytest.raises(ValueError, match="a sum is 40, .*to be 30: correct"):
+        known.condition(total=40.0)
+    with pytest.raises(ValueError, match="says nothing new"):
+        known.condition(total=30.0)
+    given = observed_of(ahead)
+    parts = np.array([[1.0, 1.0, 0, 0, 0, 0]])
+    sums = given.groupby("unique_id")["y"].sum().to_numpy()[:, None]
+    for facts in (given, given.head(2)):  # the second series may still have any sum
+        with pytest.raises(ValueError, match="an equality contradicts what is known"):
+            fitted.condition(observed=facts).condition(linear=(parts, sums + 1.0))
+    with pytest.raises(ValueError, match="series 's0', step 1 of the forecast: observed is 9.*was"):
+        fitted.condition(observed=given).condition(observed=given.assign(y=9.0))
+
+
+def test_messages_show_the_series_own_clock(make_waves, tiny):
+    frame = make_waves(series=1)
+    frame["ds"] = frame["ds"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo")
+    f = EVEForecaster(**tiny | {"epochs": 1}).fit(frame)
+    given = f.predict()[["ds"]].assign(y=1.0)
+    with pytest.raises(ValueError, match=r"2026-01-11T09:00:00\+09:00: observed holds"):
+        f.condition(observed=pd.concat([given, given.head(1)]))
 
 
 def test_an_infinite_observation_is_refused(fitted, ahead):
@@ -172,12 +218,6 @@ def test_text_is_read_by_the_steps_of_the_forecast(fitted, ahead, form):
     pd.testing.assert_frame_equal(
         fitted.condition(observed=given).predict(), fitted.condition(observed=seen).predict()
     )
-
-
-def test_a_step_observed_twice_is_refused(fitted, ahead):
-    seen = ahead[["unique_id", "ds"]].head(2).assign(y=1.0)
-    with pytest.raises(ValueError, match="observed has series .* twice: keep one of the rows"):
-        fitted.condition(observed=pd.concat([seen, seen.tail(1)]))
 
 
 def test_stamps_that_are_no_steps_are_refused(fitted, ahead, frame):

@@ -191,6 +191,19 @@ def test_a_series_new_to_the_fit_shares_nothing(together, shared):
     assert abs(np.corrcoef(drawn)[0, 1:]).max() < 0.16  # 5 standard errors
 
 
+def test_a_total_with_a_series_new_to_the_fit_is_refused(together, shared):
+    f = together[0]
+    new = shared[shared["unique_id"] == "s0"].assign(unique_id="new")
+    both = pd.concat([shared, new])
+    with pytest.raises(DataError, match="'new' were not in the fit.*too narrow.*leave them out"):
+        f.aggregate("sum", across=True, df=both)
+    with pytest.raises(DataError, match="not in the fit"):
+        f.aggregate("sum", across={"s0": 1.0, "new": 1.0}, df=both)
+    known = f.aggregate("sum", across=dict.fromkeys(("s0", "s1", "s2"), 1.0), df=both)
+    pd.testing.assert_frame_equal(known, f.aggregate("sum", across=True, df=shared))
+    assert len(f.aggregate("sum", across={"new": 1.0}, df=both)) == 1  # nothing to share
+
+
 def test_series_that_end_apart_share_nothing(together, shared):
     f = together[0]
     last = shared["ds"].max()
@@ -264,6 +277,12 @@ def test_options_that_it_does_not_go_with(options, other):
         ({"s0": np.nan}, "finite"),
         ({"s0": 0.0}, "not 0"),
         ({}, "not 0"),
+        ({"s0": "x"}, "finite"),
+        ({"s0": None}, "finite"),
+        (["s0"], "expected True"),
+        (1, "expected True"),
+        ("s0", "expected True"),
+        (None, "expected True"),
     ],
 )
 def test_weights_that_mean_nothing(together, across, said):

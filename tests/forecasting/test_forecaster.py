@@ -54,6 +54,12 @@ def test_levels_and_uncertainty(fitted):
     assert (found["EVE-novelty"] >= 0).all()
 
 
+def test_one_level_need_not_stand_in_a_list(fitted):
+    one, listed = fitted.predict(level=80), fitted.predict(level=[80])
+    pd.testing.assert_frame_equal(one, listed)
+    pd.testing.assert_frame_equal(fitted.predict(level=np.array([80])), listed)
+
+
 def test_the_frame_of_the_fit_and_its_end_say_the_same(fitted, frame):
     assert np.array_equal(values(fitted.predict(frame)), values(fitted.predict()))
     tail = frame.groupby("unique_id").tail(24)
@@ -415,6 +421,8 @@ def test_cross_validation_does_not_see_what_it_forecasts(frame, tiny, refit):
     ("options", "message"),
     [
         ({"n_windows": 0}, "n_windows is 0"),
+        ({"n_windows": 1.5}, "n_windows is 1.5, expected a whole number"),
+        ({"step_size": 1.5}, "step_size is 1.5, expected a whole number"),
         ({"step_size": 0}, "step_size is 0"),
         ({"n_windows": 40}, "'s0' has 240 rows, 240 are held out"),
         ({"n_windows": 35}, "too short"),
@@ -612,6 +620,19 @@ def test_what_takes_a_fit_says_so(tiny, frame):
         ({"device": "tpu"}, "device is 'tpu'"),
         ({"devices": 0}, "devices is 0"),
         ({"precision": "8"}, "precision is '8'"),
+        ({"units": 4.0}, "units is 4.0, expected a whole number, at least 1"),
+        ({"units": True}, "units is True, expected a whole number"),
+        ({"hidden": 16.0}, "hidden is 16.0, expected a whole number"),
+        ({"batch_size": 8.5}, "batch_size is 8.5, expected a whole number"),
+        ({"epochs": 1.5}, "epochs is 1.5, expected a whole number"),
+        ({"epochs": None}, "epochs is None, expected a whole number"),
+        ({"devices": 1.5}, "devices is 1.5, expected a whole number"),
+        ({"seed": "a"}, "seed is 'a', expected a whole number"),
+        ({"seed": 2**63}, "seed is 9223372036854775808, expected .* from 0 to 9223372036854775807"),
+        ({"learning_rate": "a"}, "learning_rate is 'a', expected a number"),
+        ({"beta": "a"}, "beta is 'a', expected a number"),
+        ({"dropout": "a"}, "dropout is 'a', expected a number"),
+        ({"control_options": [1]}, "control settings are .1., expected a mapping"),
     ],
 )
 def test_wrong_options_are_refused_before_any_data(tiny, options, message):
@@ -620,10 +641,27 @@ def test_wrong_options_are_refused_before_any_data(tiny, options, message):
     assert "\n" not in str(error.value)
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers(tiny):
+    names = ("horizon", "input_size", "units", "hidden", "epochs", "batch_size")
+    given = {name: np.int64(tiny[name]) for name in names} | {"seed": np.int32(3)}
+    config = EVEForecaster(**tiny | given).config
+    assert all(type(getattr(config, name)) is int for name in given)
+    assert config == EVEForecaster(**tiny | {"seed": 3}).config
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda f, d: f.predict(level=[0.8]), "expected per cent"),
+        (lambda f, d: f.predict(level=None), "level is None, expected per cent"),
+        (lambda f, d: f.predict(level=["80"]), "level is '80', expected per cent"),
+        (lambda f, d: f.predict(level=0.8), "level is 0.8, expected per cent"),
+        (lambda f, d: f.predict(level=[99.9999999, 99.99999999]), "both be called 100"),
+        (lambda f, d: f.evaluate(d, step=1.5), "step is 1.5, expected a whole number"),
+        (lambda f, d: f.plot(paths=-1), "paths is -1"),
+        (lambda f, d: f.sample(1.5), "n is 1.5, expected a whole number"),
+        (lambda f, d: f.sample("3"), "n is '3', expected a whole number"),
+        (lambda f, d: f.sample(2, to="no/x.parquet"), "there is no folder 'no': make it"),
         (lambda f, d: f.sample(0), "n is 0"),
         (lambda f, d: f.aggregate("mode"), "statistic is 'mode'"),
         (lambda f, d: f.aggregate("sum", over=7), "7 steps, expected from 1 to the horizon of 6"),

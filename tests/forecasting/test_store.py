@@ -54,6 +54,21 @@ def test_saving_a_loaded_model_writes_the_same(saved, tmp_path):
             assert first[name] == second[name], name
 
 
+def test_an_earlier_save_is_replaced_if_asked_to(fitted, saved, make_waves, tiny, tmp_path):
+    folder = tmp_path / "model"
+    fitted.save(folder)
+    other = EVEForecaster(**tiny | {"epochs": 1}).fit(make_waves(series=1))
+    before = files(folder)
+    with pytest.raises(
+        RunFolderError, match="earlier run or model; choose another folder, or pass"
+    ):
+        other.save(folder)
+    assert files(folder) == before
+    other.save(folder, overwrite=True)
+    assert EVEForecaster.load(folder).predict().equals(other.predict())
+    assert files(folder).keys() == files(saved).keys()
+
+
 def test_a_folder_holds_no_code(saved):
     assert {name.rpartition(".")[2] for name in files(saved)} <= {"json", "safetensors", "parquet"}
 

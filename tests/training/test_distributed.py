@@ -14,6 +14,7 @@ import torch
 from small_task import SmallTask, history, new_run
 
 from vneuron.training.config import TrainingConfig
+from vneuron.training.launch import build_fabric
 from vneuron.training.loop import Trainer
 from vneuron.training.outcome import StopReason
 from vneuron.training.run_folder import RunFolder
@@ -78,6 +79,13 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path, alone, capfd):
 def assert_same_bits(first, second):
     for name, value in first.items():
         assert value.numpy().tobytes() == second[name].numpy().tobytes(), name
+
+
+def test_more_processes_than_cores_are_refused():
+    cores = max(os.cpu_count() or 1, 2)
+    with pytest.raises(ValueError, match=f"devices is {cores + 1}, .* expected at most {cores}:"):
+        build_fabric(TrainingConfig(device="cpu", devices=cores + 1))
+    assert build_fabric(TrainingConfig(device="cpu")).world_size == 1
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..training.numbers import whole_number
+
 __all__ = ["Budget"]
 
 
@@ -28,8 +30,7 @@ class Budget:
         if self.trials is None and self.seconds is None:
             raise ValueError("neither trials nor time is given, expected at least one of them.")
         for name, least in (("trials", 1), ("workers", 1), ("seeds", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} is {value}, expected at least {least}.")
+            if getattr(self, name) is not None or name != "trials":
+                whole_number(name, getattr(self, name), least)
         if self.seconds is not None and not self.seconds > 0:
             raise ValueError(f"time is {self.seconds} seconds, expected more than none.")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 from ..forecasting.config import ForecasterConfig
+from ..training.numbers import whole_number
 from .criteria import Criterion, check_objectives
 
 __all__ = ["Goal", "Plan", "PrunerName", "SamplerName"]
@@ -61,9 +62,8 @@ class Plan:
                 )
         least = {"folds": 1, "steps": 1, "windows": 0, "seed": 0}
         for name, value in least.items():
-            given = getattr(self, name)
-            if given is not None and given < value:
-                raise ValueError(f"{name} is {given}, expected at least {value}.")
+            if getattr(self, name) is not None or name != "steps":
+                whole_number(name, getattr(self, name), value)
         if len(self.objectives) > 1 and self.goal == "pareto" and self.sampler == "gp":
             return  # Optuna's Gaussian process takes several objectives
         if self.goal == "pareto" and self.pruner in ("hyperband", "halving", "median"):

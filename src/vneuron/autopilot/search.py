@@ -24,7 +24,7 @@ from .progress import SearchProgress
 from .space import AbstractSpace, FunctionSpace, Space, configuration
 from .space_files import space_of
 from .storage import default_storage, open_storage, patiently
-from .study import Finished, finished, open_study
+from .study import Finished, finished, open_study, refuse_taken
 from .workbench import Workbench
 from .worker import Worker, counted
 
@@ -137,6 +137,8 @@ class Search:
             self._check_data(data)
             self.space = space_of(self.plan, self.source)
         else:
+            if not resume:
+                refuse_taken(self.storage, self.name)
             self._decide(data, resume)
             plan = self.plan
             if not self.storage.startswith("sqlite"):

@@ -12,7 +12,7 @@ from .backend import hushed, optuna
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-__all__ = ["default_storage", "open_storage", "patiently", "shown"]
+__all__ = ["default_storage", "may_hold", "open_storage", "patiently", "shown"]
 
 T = TypeVar("T")
 
@@ -82,6 +82,22 @@ def _opened(kind: str, rest: str, url: str) -> BaseStorage:
     raise ValueError(
         "expected sqlite:///FILE, journal:FILE, postgresql://USER@HOST/DATABASE or grpc://HOST:PORT"
     )
+
+
+def may_hold(url: str) -> bool:
+    """Whether a storage may hold studies already: all but a file that is not there yet.
+
+    Example:
+        >>> may_hold("sqlite:///no/study.db"), may_hold("grpc://host:13000")
+        (False, True)
+    """
+    kind, _, rest = url.partition(":")
+    if kind.lower() == "sqlite":
+        return Path(rest.removeprefix("///")).is_file()
+    if kind.lower() == "journal":
+        path = Path(rest.removeprefix("//"))
+        return path.is_file() or not path.parent.is_dir()
+    return True
 
 
 def patiently(call: Callable[[], T], seconds: float = RECONNECT_SECONDS) -> T:

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 from .backend import hushed, optuna
 from .plan import Plan
 from .pruner import CURVE, PROGRESS, VitalsPruner
-from .storage import open_storage, shown
+from .storage import may_hold, open_storage, shown
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-__all__ = ["RESULT", "Finished", "build_pruner", "build_sampler", "finished", "open_study"]
+__all__ = [
+    "RESULT",
+    "Finished",
+    "build_pruner",
+    "build_sampler",
+    "finished",
+    "open_study",
+    "refuse_taken",
+]
 
 PLAN = "plan"
 RESULT = "result"
@@ -50,10 +58,7 @@ def open_study(
             if hasattr(study, "set_metric_names"):
                 study.set_metric_names(list(plan.searched))
         elif plan is not None and not resume:
-            raise ValueError(
-                f"storage {shown(url)} holds a study {name!r} already: go on with it (--resume), "
-                "or name another (--study)"
-            )
+            raise ValueError(_taken(url, name))
         study = optuna.load_study(study_name=name, storage=storage)
         stored = Plan.from_dict(study.user_attrs[PLAN])
         if plan is not None:
@@ -68,6 +73,28 @@ def open_study(
     return study, stored
 
 
+def refuse_taken(url: str, name: str) -> None:
+    """Refuse a storage that is none, or holds a study of this name, before time is spent.
+
+    Raises:
+        ValueError: the address is wrong, nothing answers there, or the study is there already.
+    """
+    if not may_hold(url):
+        return
+    storage = open_storage(url)
+    with hushed():
+        known = [summary.study_name for summary in optuna.get_all_study_summaries(storage)]
+    if name in known:
+        raise ValueError(_taken(url, name))
+
+
+def _taken(url: str, name: str) -> str:
+    return (
+        f"storage {shown(url)} holds a study {name!r} already: go on with it (--resume), "
+        "or name another (--study)"
+    )
+
+
 def build_sampler(plan: Plan, worker: int = 0, drawn: int = 0) -> BaseSampler:
     """Optuna's sampler for a plan.
 
@@ -76,7 +103,7 @@ def build_sampler(plan: Plan, worker: int = 0, drawn: int = 0) -> BaseSampler:
         worker: each draws from a seed of its own.
         drawn: trials that the study has: going on must not draw the same again.
     """
-    seed = plan.seed + 1000 * worker + 100_003 * drawn
+    seed = (plan.seed + 1000 * worker + 100_003 * drawn) % 2**32  # what NumPy's generators take
     samplers = optuna.samplers
     with hushed():
         if plan.sampler == "random":

@@ -238,6 +238,10 @@ def run(
     from ..forecasting.data.tables import read_table
     from ..training.launch import follows
 
+    if resume and overwrite:
+        raise ValueError("--resume goes on with the run that --overwrite replaces: give one")
+    if resume and out is None:
+        raise ValueError("--resume goes on with the run in --out: name it")
     started = time.monotonic()
     console = Console(quiet=quiet or follows())
     treatment: dict[str, Any] = {

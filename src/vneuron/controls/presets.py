@@ -128,6 +128,10 @@ def check_settings(preset: str, settings: Mapping[str, float] | None) -> None:
     if preset not in SETTINGS:
         raise ValueError(f"preset is {preset!r}, expected one of {get_args(Preset)}.")
     known = SETTINGS[preset]
+    if settings is not None and not isinstance(settings, Mapping):
+        raise ValueError(
+            f"control settings are {settings!r}, expected a mapping of numbers by name, of {known}."
+        )
     for name, value in (settings or {}).items():
         if name not in known:
             raise ValueError(f"control {preset!r} has no setting {name!r}, expected of {known}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import narwhals as nw
@@ -14,7 +14,7 @@ from .data.errors import DataError
 from .data.frame import Panel
 from .data.rows import Floats, name_some
 from .frames import NAME, insert, sampled
-from .intervals import check_levels
+from .intervals import Levels, check_levels
 from .model import FittedModel
 from .panel_draws import last_stamps, weighted_total
 
@@ -30,7 +30,7 @@ def total(
     statistic: Statistic,
     over: int | str | None,
     across: Across,
-    levels: Sequence[float],
+    levels: Levels,
     seed: int,
 ) -> Any:
     """A statistic over blocks of steps of a weighted sum of series: one row a block.
@@ -40,8 +40,8 @@ def total(
 
     Raises:
         ValueError: the model does not couple series, or an unknown statistic or level.
-        DataError: a series that is not there, weights that are no numbers, or series that do not
-            end at the same stamp.
+        DataError: a series that is not there or was not in the fit, weights that are no numbers,
+            or series that do not end at the same stamp.
     """
     levels = check_levels(levels)
     if model.shares is None:
@@ -52,6 +52,7 @@ def total(
     weights = _weights(panel, across)
     kept = np.flatnonzero(weights)
     panel, weights = panel.select(kept), weights[kept]
+    _refuse_new(model, panel)
     stamps = last_stamps(panel)
     if (stamps != stamps[0]).any():
         at = int(np.argmax(stamps != stamps[0]))
@@ -78,14 +79,35 @@ def total(
     return nw.from_native(frame, eager_only=True).with_columns(named).to_native()
 
 
+def _refuse_new(model: FittedModel, panel: Panel) -> None:
+    """A series that the fit did not see shares nothing, so that errors seem to cancel in a sum.
+
+    Raises:
+        DataError: there is one beside another series.
+    """
+    new = np.flatnonzero(model.memory.identity(panel) < 0)
+    if len(new) and len(panel) > 1:
+        raise DataError(
+            f"series {name_some([panel.ids[at] for at in new])} were not in the fit and shared "
+            "nothing with the others: the total's intervals would be too narrow: leave them out by "
+            "across={id: weight}, or fit with them"
+        )
+
+
 def _weights(panel: Panel, across: Across) -> Floats:
     """Of every series of the panel.
 
     Raises:
-        DataError: an id that is not there, or weights that are not finite or all nought.
+        DataError: neither True nor weights by id, an id that is not there, or weights that are not
+            finite or all nought.
     """
-    if isinstance(across, bool):
+    if isinstance(across, bool | np.bool_):
         return np.ones(len(panel))
+    if not isinstance(across, Mapping):
+        raise DataError(
+            f"across is {across!r}, expected True for the sum of all series, or a weight by id, "
+            "such as {'a': 1.0, 'b': -1.0}"
+        )
     given = {str(name): weight for name, weight in across.items()}
     unknown = sorted(set(given) - set(panel.ids))
     if unknown:
@@ -93,7 +115,10 @@ def _weights(panel: Panel, across: Across) -> Floats:
             f"across names series {name_some(unknown)}, which the frame does not hold: it has "
             f"{name_some(panel.ids)}"
         )
-    weights = np.array([float(given.get(name, 0.0)) for name in panel.ids])
+    try:
+        weights = np.array([float(given.get(name, 0.0)) for name in panel.ids])
+    except (TypeError, ValueError):
+        weights = np.full(len(panel), np.nan)
     if not np.isfinite(weights).all() or not weights.any():
         raise DataError(
             f"across is {dict(across)!r}: give finite weights by id, at least one of them not 0"

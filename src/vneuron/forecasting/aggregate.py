@@ -23,7 +23,8 @@ def block_length(over: int | str | None, freq: str | int, horizon: int) -> int:
     """Steps that one aggregate spans.
 
     Args:
-        over: a number of steps, a duration such as "24h" or "7D", or None for the whole horizon.
+        over: a number of steps (its digits too), a duration such as "24h" or "7D", or None for
+            the whole horizon.
         freq: of the series.
         horizon: H.
 
@@ -36,8 +37,9 @@ def block_length(over: int | str | None, freq: str | int, horizon: int) -> int:
     """
     if over is None:
         return horizon
-    whole = isinstance(over, int) and not isinstance(over, bool)
-    steps = int(over) if whole else _steps(str(over), freq)
+    whole = isinstance(over, int | np.integer) and not isinstance(over, bool)
+    digits = isinstance(over, str) and over.strip().isdecimal()
+    steps = int(over) if whole or digits else _steps(str(over), freq)
     if not 1 <= steps <= horizon:
         raise ValueError(
             f"over is {over!r}, {steps} steps, expected from 1 to the horizon of {horizon} steps"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..training.numbers import whole_number
 from ..vitals.health import Health
 from . import frames, store
 from .across import Across, total
@@ -15,7 +17,7 @@ from .conditional import ConditionalForecast
 from .data.frame import Panel
 from .evaluation import Evaluation
 from .fan import fan_window, one_series
-from .intervals import DEFAULT_LEVELS
+from .intervals import DEFAULT_LEVELS, Levels
 from .knowledge import Bounds, Linear, Total
 from .latent_share import LatentShare, measure_latent_share
 from .model import FittedModel
@@ -49,7 +51,7 @@ class AbstractForecaster(ABC):
         self,
         df: object = None,
         *,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
         uncertainty: bool = False,
     ) -> Any:
         """Forecast the next H steps of each series.
@@ -98,7 +100,7 @@ class AbstractForecaster(ABC):
         over: int | str | None = None,
         *,
         across: Across = False,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
         df: object = None,
         seed: int = 0,
     ) -> Any:
@@ -122,9 +124,10 @@ class AbstractForecaster(ABC):
 
         Raises:
             ValueError: across a model that takes series for independent.
-            DataError: across series that are not there, or do not end at the same stamp.
+            DataError: across series that are not there, were not in the fit, or do not end at the
+                same stamp.
         """
-        if across is not False:
+        if not isinstance(across, bool | np.bool_) or across:
             panel = self._context(df)
             return total(self.model, panel, statistic, over, across, level, seed)
         return frames.aggregates(self.model, self._context(df), statistic, over, level, seed)
@@ -199,6 +202,7 @@ class AbstractForecaster(ABC):
         Raises:
             DataError: no window can be scored.
         """
+        step = whole_number("step", step, 1)
         panel = self._context(df)
         found = self.model.evaluation(panel, step)
         share = self.model.latent_share(panel, step)
@@ -213,7 +217,7 @@ class AbstractForecaster(ABC):
 
     def evaluation(self, df: object, *, step: int = 1) -> Evaluation:
         """As `evaluate`, with the calibration curves."""
-        return self.model.evaluation(self._context(df), step)
+        return self.model.evaluation(self._context(df), whole_number("step", step, 1))
 
     def latent_share(self, df: object) -> LatentShare:
         """How much of variance and likelihood z carries, on the windows that `evaluate` scores."""
@@ -235,7 +239,7 @@ class AbstractForecaster(ABC):
         *,
         history: int | None = None,
         paths: int = 20,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
     ) -> go.Figure:
         """Fan chart of the forecast of one series, with joint sample paths.
 
@@ -254,13 +258,17 @@ class AbstractForecaster(ABC):
 
     # -- keeping -----------------------------------------------------------------------------
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fitted model to a folder, without its training history.
+
+        Args:
+            path: the folder.
+            overwrite: replace an earlier model or run there.
 
         Raises:
             RunFolderError: the folder holds something else.
         """
-        store.write_model(Path(path), self.model)
+        store.write_model(Path(path), self.model, overwrite=overwrite)
 
     def _context(self, df: object) -> Panel:
         context = self.model.memory.context

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..training.numbers import whole_number
 from . import frames
 from .config import ForecasterConfig
 from .data.errors import DataError
@@ -15,6 +15,7 @@ from .data.frame import Panel
 from .data.split import RowRange, Size
 from .data.windows import Windows, windows_between
 from .fitting import train
+from .intervals import Levels, check_levels
 from .material import prepare
 from .model import FittedModel
 
@@ -27,17 +28,18 @@ def cross_validate(
     step_size: int,
     val_size: Size,
     refit: bool,
-    levels: Sequence[float],
+    levels: Levels,
     quiet: bool,
 ) -> Any:
     """Forecast the last windows of each series; see `EVEForecaster.cross_validation`.
 
     Raises:
-        DataError: a count below 1, or series too short for that many windows.
+        ValueError: a count below 1 or no whole number, or an unknown level.
+        DataError: series too short for that many windows.
     """
-    for name, value in (("n_windows", n_windows), ("step_size", step_size)):
-        if value < 1:
-            raise DataError(f"{name} is {value}: give a whole number, at least 1")
+    n_windows = whole_number("n_windows", n_windows, 1)
+    step_size = whole_number("step_size", step_size, 1)
+    levels = check_levels(levels)
     held_out = (n_windows - 1) * step_size + config.horizon
     if not refit:
         model = _fit(panel, config, held_out, val_size, quiet)

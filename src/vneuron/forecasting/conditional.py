@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,11 @@ import torch
 
 from . import frames
 from .aggregate import DRAWS, Statistic
+from .data.errors import DataError
 from .data.frame import Panel
 from .data.rows import Floats
 from .fan import fan_rows
-from .intervals import DEFAULT_LEVELS, array
+from .intervals import DEFAULT_LEVELS, Levels, array
 from .knowledge import Bounds, Knowledge, Linear, Total
 from .laws.conditioned import ConditionedTrajectory
 from .laws.drawn import DrawnPaths
@@ -89,11 +89,12 @@ class ConditionalForecast:
 
         Raises:
             DataError: what is given does not fit the forecast, or itself.
-            ValueError: a sum that is known already.
+            ValueError: a sum that is known already, or a value other than the one known.
         """
         more = Knowledge.read(
             self.panel, self.model.config.horizon, observed, total, bounds, linear
         )
+        self._refuse_other_values(more)
         found = ConditionalForecast(
             self.model,
             self.panel,
@@ -107,7 +108,7 @@ class ConditionalForecast:
 
     # -- answers -----------------------------------------------------------------------------
 
-    def predict(self, *, level: Sequence[float] = DEFAULT_LEVELS, uncertainty: bool = False) -> Any:
+    def predict(self, *, level: Levels = DEFAULT_LEVELS, uncertainty: bool = False) -> Any:
         """Every step of the horizon, as `EVEForecaster.predict`; observed ones as they are."""
         horizon = self.model.config.horizon
         return frames.prediction_of(self.panel, self._forecasts, horizon, level, uncertainty)
@@ -126,7 +127,7 @@ class ConditionalForecast:
         statistic: Statistic,
         over: int | str | None = None,
         *,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
         seed: int = 0,
     ) -> Any:
         """Blocks of steps, as `EVEForecaster.aggregate`; observed steps count with their value."""
@@ -156,7 +157,7 @@ class ConditionalForecast:
         *,
         history: int | None = None,
         paths: int = 20,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
     ) -> go.Figure:
         """Fan chart of one series, as `EVEForecaster.plot`."""
         from ..figures.fan import fan_chart  # plotly costs half a second
@@ -170,6 +171,23 @@ class ConditionalForecast:
                     self.model, self.panel, forecast, int(window), level, paths, generator
                 )
         return fan_chart(rows, history=history)
+
+    def _refuse_other_values(self, more: Knowledge) -> None:
+        """A step that is known already keeps its value."""
+        for forecast in self.exact:
+            path = forecast.path
+            assert isinstance(path, ConditionedTrajectory)
+            known, before = path.known.numpy(), array(path.loc)
+            told = more.observed[forecast.series]
+            other = known & ~np.isclose(told, before, rtol=1e-9, atol=0.0) & ~np.isnan(told)
+            if other.any():
+                window, step = (int(i) for i in np.argwhere(other)[0])
+                series = int(forecast.series[window])
+                raise DataError(
+                    f"series {self.panel.ids[series]!r}, step {step + 1} of the forecast: observed "
+                    f"is {told[window, step]:.9g}, and was {before[window, step]:.9g} before: "
+                    "correct one of them"
+                )
 
     # -- bounds ------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from ..core import ScaleForm
 from ..functional.pooling import Activity
 from ..priors.autoregressive import TransitionForm
 from ..training.config import Device, Precision, TrainingConfig
+from ..training.numbers import real_number, whole_number
 from ..units.gaussian import GaussianUnits, ScaleKind
 from .data.columns import EXOGENOUS
 from .data.missing import MISSING
@@ -36,6 +37,12 @@ FeatureChoice: TypeAlias = Literal["auto"] | FeatureKind
 UnitsFamily: TypeAlias = Literal["gaussian", "poisson"]
 SeriesKind: TypeAlias = Literal["independent", "coupled"]
 
+
+WHOLE = (
+    *("horizon", "input_size", "units", "latent_dim", "hidden", "lag", "batch_size"),
+    *("train_draws", "draws", "macro_dim"),
+)
+LEFT_TO_THE_DATA = ("input_size", "lag", "batch_size")
 
 REFERENCE_LAG = 4
 """Steps between the reference's two windows, as in its companion code."""
@@ -142,11 +149,11 @@ class ForecasterConfig:
 
     def __post_init__(self) -> None:
         check_window(1 if self.input_size is None else self.input_size, self.horizon)
-        whole = ("units", "latent_dim", "hidden", "lag", "train_draws", "draws", "macro_dim")
-        for name in whole:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}, expected at least 1.")
+        for name in WHOLE:
+            if getattr(self, name) is not None or name not in LEFT_TO_THE_DATA:
+                object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
+        for name in ("dropout", "beta"):
+            real_number(name, getattr(self, name))
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}, expected a share from 0 to below 1.")
         if not (math.isfinite(self.beta) and self.beta >= 0.0):
@@ -201,7 +208,9 @@ class ForecasterConfig:
                 f"{self.likelihood!r}, expected network='trajectory' and likelihood 'student' or "
                 "'gaussian': what series share are the sources of a multivariate t."
             )
-        self.training(quiet=True)
+        training = self.training(quiet=True)
+        for name in ("epochs", "patience", "devices", "seed"):
+            object.__setattr__(self, name, getattr(training, name))
 
     @property
     def counts(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from ..training.numbers import whole_number
 from .data.errors import DataError
 from .data.frame import Panel
 from .data.rows import name_some
 from .frames import NAME
-from .intervals import array, check_levels, interval_columns, uncertainty_columns
+from .intervals import Levels, array, check_levels, interval_columns, uncertainty_columns
 from .model import FittedModel, RawForecast
 
 
@@ -41,7 +41,7 @@ def one_series(panel: Panel, series: object) -> Panel:
 
 
 def fan_window(
-    model: FittedModel, panel: Panel, levels: Sequence[float], paths: int, seed: int
+    model: FittedModel, panel: Panel, levels: Levels, paths: int, seed: int
 ) -> pd.DataFrame:
     """Context and forecast beyond the end of a panel of one series."""
     windows = model.last_windows(panel)
@@ -54,7 +54,7 @@ def fan_rows(
     panel: Panel,
     forecast: RawForecast,
     window: int,
-    levels: Sequence[float],
+    levels: Levels,
     paths: int,
     generator: torch.Generator,
 ) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def fan_rows(
         unique_id, cutoff, ds, step (0 and below: history), y, EVE, EVE-median, EVE-lo-80, ...,
         EVE-unit-sd, EVE-noise-sd, EVE-novelty, EVE-path-1, ...; forecasts NaN in history.
     """
-    levels = check_levels(levels)
+    levels, paths = check_levels(levels), whole_number("paths", paths, 0)
     horizon, cutoff = model.config.horizon, int(forecast.cutoff[window])
     series = int(forecast.series[window])
     path = forecast.path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +27,7 @@ from .config import (
 from .data.errors import NotFittedError
 from .data.split import Size
 from .fitting import known_choices, open_run, train
-from .intervals import DEFAULT_LEVELS
+from .intervals import DEFAULT_LEVELS, Levels
 from .material import prepare
 from .model import FittedModel
 from .networks.path_noise import NoiseKind
@@ -246,7 +246,7 @@ class EVEForecaster(AbstractForecaster):
         *,
         val_size: Size = None,
         refit: bool = False,
-        level: Sequence[float] = DEFAULT_LEVELS,
+        level: Levels = DEFAULT_LEVELS,
     ) -> Any:
         """Forecast past windows at the end of each series, fitted on what came before them.
 

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from ..training.numbers import whole_number
 from .aggregate import DRAWS, Statistic, aggregate_columns, block_length
 from .data.frame import Panel
 from .data.rows import Floats, Ints
-from .intervals import array, check_levels, interval_columns, uncertainty_columns
+from .intervals import Levels, array, check_levels, interval_columns, uncertainty_columns
 from .model import PREDICTION_BATCH, FittedModel, RawForecast
 from .panel_draws import coupled_draws, last_stamps
 
@@ -25,7 +26,7 @@ many a value costs half as much again, in fetching fresh pages of memory."""
 Columns = Mapping[str, npt.NDArray[Any]]
 
 
-def prediction(model: FittedModel, panel: Panel, levels: Sequence[float], uncertainty: bool) -> Any:
+def prediction(model: FittedModel, panel: Panel, levels: Levels, uncertainty: bool) -> Any:
     """The next H steps of each series: unique_id, ds, mean, median, intervals."""
     windows = model.last_windows(panel)
     forecasts = model.raw_forecasts(windows, model.scaling(panel), novelty=uncertainty)
@@ -36,7 +37,7 @@ def prediction_of(
     panel: Panel,
     forecasts: Iterable[RawForecast],
     horizon: int,
-    levels: Sequence[float],
+    levels: Levels,
     uncertainty: bool,
 ) -> Any:
     """The same of forecasts that are at hand."""
@@ -69,10 +70,9 @@ def sampled(
     Of a model that couples series they are joint over the series of the same origin too.
 
     Raises:
-        ValueError: fewer than one draw.
+        ValueError: fewer than one draw, or no whole number.
     """
-    if draws < 1:
-        raise ValueError(f"n is {draws}, expected at least 1 path.")
+    draws = whole_number("n", draws, 1)
     windows, scaling = model.last_windows(panel), model.scaling(panel)
     size = min(PREDICTION_BATCH, at_once(draws, model.config.horizon))
     forecasts = model.raw_forecasts(windows, scaling, size)
@@ -90,10 +90,9 @@ def sampled_of(
     """The same of forecasts that are at hand.
 
     Raises:
-        ValueError: fewer than one draw.
+        ValueError: fewer than one draw, or no whole number.
     """
-    if draws < 1:
-        raise ValueError(f"n is {draws}, expected at least 1 path.")
+    draws = whole_number("n", draws, 1)
     generator = torch.Generator().manual_seed(seed)
     for forecast in forecasts:
         yield forecast, array(forecast.path.sample(draws, generator))
@@ -104,7 +103,7 @@ def aggregates(
     panel: Panel,
     statistic: Statistic,
     over: int | str | None,
-    levels: Sequence[float],
+    levels: Levels,
     seed: int,
 ) -> Any:
     """A statistic over blocks of steps: unique_id, ds (first step), ds_end (last), intervals."""
@@ -120,7 +119,7 @@ def aggregates_of(
     horizon: int,
     statistic: Statistic,
     over: int | str | None,
-    levels: Sequence[float],
+    levels: Levels,
     seed: int,
 ) -> Any:
     """The same of forecasts that are at hand."""
@@ -139,7 +138,7 @@ def aggregates_of(
     return insert(frame, 2, "ds_end", ends["ds"])
 
 
-def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Sequence[float]) -> Any:
+def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Levels) -> Any:
     """Past forecasts beside what came: unique_id, ds, cutoff, y, intervals."""
     levels = check_levels(levels)
     horizon = model.config.horizon

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -13,24 +15,39 @@ from .laws.trajectory import AbstractPaths
 
 DEFAULT_LEVELS = (80, 95)
 
+Levels: TypeAlias = float | Sequence[float]
+"""One level of central intervals, or several, in per cent."""
 
-def check_levels(levels: Sequence[float]) -> tuple[float, ...]:
+
+def check_levels(levels: Levels) -> tuple[float, ...]:
     """Interval levels in per cent, each above 0 and below 100.
 
     Raises:
-        ValueError: a level outside, such as a share in place of per cent.
+        ValueError: a level outside, such as a share in place of per cent, or no number; or two
+            that columns would call by the same name.
 
     Example:
-        >>> check_levels([80, 95])
-        (80, 95)
+        >>> check_levels([80, 95]), check_levels(80)
+        ((80, 95), (80,))
     """
-    for level in levels:
-        if not 0 < level < 100 or 0 < level < 1:
+    told: Any = levels  # users put anything there
+    one = isinstance(told, str) or not isinstance(told, Iterable)
+    given: tuple[Any, ...] = (told,) if one else tuple(told)
+    names: dict[str, float] = {}
+    for level in given:
+        number = isinstance(level, Real) and not isinstance(level, bool)
+        if not number or not 0 < level < 100 or level < 1:
             raise ValueError(
-                f"level is {level}, expected per cent, from 1 to below 100: write 80 for an "
+                f"level is {level!r}, expected per cent, from 1 to below 100: write 80 for an "
                 "interval that holds 80% of outcomes"
             )
-    return tuple(levels)
+        other = names.setdefault(f"{level:g}", level)
+        if other != level:
+            raise ValueError(
+                f"levels {other!r} and {level!r} would both be called {level:g}: give levels that "
+                "differ in six digits"
+            )
+    return given
 
 
 def interval_columns(

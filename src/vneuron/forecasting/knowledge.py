@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -67,8 +68,7 @@ class Knowledge:
         seen = np.full((len(panel), horizon), np.nan)
         if observed is not None:
             table = place.table(observed, "observed", ("ds", "y"))
-            rows = place.series(table, "observed"), place.steps(table, "ds", "observed")
-            place.refuse_twice(rows, "observed")
+            rows = place.rows(table, "observed")
             seen[rows] = read_values(table["y"])
         sums = [] if total is None else _totals(total, place)
         sums += [] if linear is None else _linear(linear, place)
@@ -97,6 +97,7 @@ class Knowledge:
         with np.errstate(invalid="ignore"):
             wrong = (self.observed < self.lower) | (self.observed > self.upper)
         wrong |= self.lower > self.upper
+        wrong |= np.isposinf(self.lower) | np.isneginf(self.upper)
         if wrong.any():
             series, step = (int(i) for i in np.argwhere(wrong)[0])
             raise DataError(
@@ -105,6 +106,14 @@ class Knowledge:
                 "not known): correct them"
             )
         active = (self.weights != 0).any(-1)
+        empty = ~active & (self.values != 0)
+        if empty.any():
+            series, row = (int(i) for i in np.argwhere(empty)[0])
+            raise DataError(
+                f"series {place.panel.ids[series]!r}: a sum whose weights are all 0 is said to be "
+                f"{self.values[series, row]:g}, and can be 0 alone: correct its weights, or leave "
+                "it out"
+            )
         known = ~np.isnan(self.observed)
         told = active & ~((self.weights != 0) & ~known[:, None]).any(-1)
         if told.any():
@@ -175,6 +184,20 @@ class _Place:
             )
         return self.panel.ids.index(str(series))
 
+    def rows(self, table: nw.DataFrame[Any], what: str) -> tuple[Ints, Ints]:
+        """Series and step of each row, [rows] each, no two the same.
+
+        Raises:
+            DataError: a step that is told twice.
+        """
+        series, steps = self.series(table, what), self.steps(table, "ds", what)
+        cells = series * self.horizon + steps
+        if len(np.unique(cells)) < len(cells):
+            taken, counts = np.unique(cells, return_counts=True)
+            at, step = divmod(int(taken[np.argmax(counts > 1)]), self.horizon)
+            raise DataError(f"{self.name(at, step)}: {what} holds this step twice: drop one row")
+        return series, steps
+
     def steps(self, table: nw.DataFrame[Any], column: str, what: str) -> Ints:
         """Steps of the forecast, from 0, [rows]."""
         own = self.panel.time_kind
@@ -200,19 +223,12 @@ class _Place:
             )
         return np.asarray(same.argmax(-1))
 
-    def refuse_twice(self, rows: tuple[Ints, Ints], what: str) -> None:
-        """Raises DataError where two rows, (series, step), say something of the same step."""
-        flat = pd.Series(rows[0] * self.horizon + rows[1])
-        again = flat.duplicated().to_numpy()
-        if again.any():
-            row = int(np.argmax(again))
-            name = self.name(int(rows[0][row]), int(rows[1][row]))
-            raise DataError(f"{what} has {name} twice: keep one of the rows")
-
     def _clock(self, stamp: np.int64) -> str:
         if self.panel.time_kind.kind == "integer":
             return str(stamp)
-        return str(stamp.view("datetime64[ns]").astype("datetime64[s]"))
+        clock = pd.Timestamp(int(stamp), unit="ns").floor("s")
+        zone = self.panel.time_kind.zone
+        return (clock if zone is None else clock.tz_localize("UTC").tz_convert(zone)).isoformat()
 
 
 _Sum: TypeAlias = tuple[int, Floats, float]
@@ -224,7 +240,10 @@ def _totals(total: Total, place: _Place) -> list[_Sum]:
     if isinstance(total, int | float | np.number):
         return [(series, whole, float(total)) for series in range(len(place.panel))]
     if isinstance(total, Mapping):
-        return [(place.position(key, "total"), whole, float(v)) for key, v in total.items()]
+        return [
+            (place.position(key, "total"), whole, _number(v, f"total of series {str(key)!r}"))
+            for key, v in total.items()
+        ]
     table = place.table(total, "total", ("y",))
     spans = [name for name in ("ds", "ds_end") if name in table.columns]
     if len(spans) == 1:
@@ -248,8 +267,25 @@ def _totals(total: Total, place: _Place) -> list[_Sum]:
     ]
 
 
+def _number(value: object, what: str) -> float:
+    """Of a user's, who may have put anything there.
+
+    Raises:
+        DataError: it is none.
+    """
+    if isinstance(value, int | float | np.integer | np.floating):
+        return float(value)
+    raise DataError(f"{what} is {value!r}, expected a number: leave out what is not known")
+
+
 def _linear(linear: Linear, place: _Place) -> list[_Sum]:
-    weights, values = (np.asarray(part, dtype=np.float64) for part in linear)
+    try:
+        weights, values = (np.asarray(part, dtype=np.float64) for part in linear)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"linear is {reprlib.repr(linear)}, expected a pair of arrays of numbers: weights "
+            f"[sums, {place.horizon}] and values [sums]"
+        ) from None
     count = len(place.panel)
     try:
         weights = np.broadcast_to(weights, (count, *weights.shape[-2:]))
@@ -286,8 +322,13 @@ def _read_bounds(bounds: Bounds, place: _Place, lower: Floats, upper: Floats) ->
     if isinstance(bounds, tuple):
         if len(bounds) != 2:
             raise DataError(f"bounds holds {len(bounds)} parts, expected (lower, upper) or a frame")
-        if any(end is not None and np.isnan(end) for end in bounds):
-            raise DataError(f"bounds is {bounds}, expected numbers, or None where it is open")
+        for end in bounds:
+            single = isinstance(end, int | float | np.integer | np.floating)
+            if end is not None and (not single or np.isnan(end)):
+                raise DataError(
+                    f"bounds is {reprlib.repr(bounds)}, expected numbers, or None where it is "
+                    "open; of single steps a frame (unique_id, ds, lower, upper)"
+                )
         lower[:] = -np.inf if bounds[0] is None else float(bounds[0])
         upper[:] = np.inf if bounds[1] is None else float(bounds[1])
         return
@@ -297,7 +338,7 @@ def _read_bounds(bounds: Bounds, place: _Place, lower: Floats, upper: Floats) ->
         raise DataError(
             f"bounds has columns {name_some(table.columns, 10)}, expected lower or upper beside ds"
         )
-    rows = place.series(table, "bounds"), place.steps(table, "ds", "bounds")
+    rows = place.rows(table, "bounds")
     for name, ends, open_end in (("lower", lower, -np.inf), ("upper", upper, np.inf)):
         if name in given:
             ends[rows] = np.nan_to_num(

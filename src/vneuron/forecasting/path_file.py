@@ -31,12 +31,15 @@ def write_samples(model: FittedModel, panel: Panel, draws: int, seed: int, to: P
         Rows written.
 
     Raises:
-        ValueError: the name does not end in .parquet, or fewer than one draw.
+        ValueError: the name does not end in .parquet, its folder is not there, or fewer than one
+            draw.
     """
     import pyarrow.parquet as pq  # a tenth of a second, and only needed here
 
     if to.suffix != ".parquet":
         raise ValueError(f"to is {str(to)!r}, expected the name of a .parquet file")
+    if not to.parent.is_dir():
+        raise ValueError(f"to is {str(to)!r}, and there is no folder {str(to.parent)!r}: make it")
     times = panel.future_times(model.config.horizon)
     rows = 0
     with atomic_file(to) as temporary:

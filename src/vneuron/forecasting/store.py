@@ -13,7 +13,7 @@ import numpy as np
 
 from ..training.checkpoint import load_weights, save_checkpoint
 from ..training.journal import checkpoint_name
-from ..training.run_folder import RunFolder
+from ..training.run_folder import RunFolder, RunFolderError
 from .config import ForecasterConfig
 from .contenders import Contender, build_objective
 from .coupling import Coupling
@@ -151,13 +151,19 @@ def read_model(
     return model
 
 
-def write_model(path: Path, model: FittedModel) -> None:
+def write_model(path: Path, model: FittedModel, *, overwrite: bool = False) -> None:
     """Write a model by itself, as a run without history.
 
     Raises:
-        RunFolderError: the folder holds something else.
+        RunFolderError: the folder holds something else, and `overwrite` is False.
     """
-    with RunFolder.create(path) as run:
+    there = RunFolder(path)
+    if not overwrite and there.is_run and there.has_checkpoint:
+        raise RunFolderError(
+            f"{path}: holds an earlier run or model; choose another folder, or pass overwrite=True "
+            "to replace it"
+        )
+    with RunFolder.create(path, overwrite=overwrite) as run:
         write_start(run, model.config, model.memory, {})
         name = checkpoint_name("EVE", "best")
         save_checkpoint(run, name, build_objective(model.network))

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from .numbers import LARGEST_SEED, real_number, whole_number
+
 __all__ = ["Device", "Precision", "Strategy", "TrainingConfig"]
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
@@ -63,20 +65,23 @@ class TrainingConfig:
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        at_least = {
+        least = {
             "epochs": 1,
             "batch_size": 1,
             "warmup_steps": 0,
             "patience": 0,
             "min_steps_per_epoch": 1,
-            "max_steps_per_epoch": self.min_steps_per_epoch,
-            "seed": 0,
             "devices": 1,
         }
-        for name, least in at_least.items():
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"{name} is {value}, expected at least {least}.")
+        found = {name: whole_number(name, getattr(self, name), n) for name, n in least.items()}
+        found["max_steps_per_epoch"] = whole_number(
+            "max_steps_per_epoch", self.max_steps_per_epoch, found["min_steps_per_epoch"]
+        )
+        found["seed"] = whole_number("seed", self.seed, 0, LARGEST_SEED)
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+        for name in ("learning_rate", "gradient_clip"):
+            real_number(name, getattr(self, name))
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate is {self.learning_rate}, expected a positive number.")
         if not self.gradient_clip >= 0:
@@ -85,6 +90,6 @@ class TrainingConfig:
             )
         choices = {"device": Device, "strategy": Strategy, "precision": Precision}
         for name, kinds in choices.items():
-            value = getattr(self, name)
-            if value not in get_args(kinds):
-                raise ValueError(f"{name} is {value!r}, expected one of {get_args(kinds)}.")
+            chosen = getattr(self, name)
+            if chosen not in get_args(kinds):
+                raise ValueError(f"{name} is {chosen!r}, expected one of {get_args(kinds)}.")

@@ -130,6 +130,11 @@ def _accelerator(config: TrainingConfig, devices: int) -> str:
             f"{devices} CUDA device(s) were asked for, and {there} are there: use fewer devices, "
             "or device='cpu'."
         )
+    cores = max(os.cpu_count() or 1, 2)  # two processes on one core are slow, and do no harm
+    if wanted == "cpu" and devices > cores and not under_torchrun():
+        raise ValueError(
+            f"devices is {devices}, a CPU core each, expected at most {cores}: use fewer devices."
+        )
     return wanted
 
 

@@ -101,6 +101,11 @@ def test_too_short_names_the_series_its_rows_and_the_need() -> None:
     )
 
 
+def test_too_short_never_counts_below_none() -> None:
+    with pytest.raises(DataError, match=r"1 row where 18 are needed, found 0 for training"):
+        Split.of(panel_of(40, 1), 10, 4, val_size=4, test_size=0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

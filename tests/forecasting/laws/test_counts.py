@@ -45,6 +45,37 @@ def test_cdf_and_quantile_are_those_of_scipy(
     assert law.sd()[0] == pytest.approx(expected.std())  # type: ignore[attr-defined]
 
 
+@given(st.lists(RATES, min_size=1, max_size=4), DISPERSIONS, st.integers(0, 99))
+def test_bisection_draws_what_tables_draw(
+    rates: list[float], dispersion: float | None, seed: int
+) -> None:
+    rate = np.array(rates)
+    law = CountLaw(rate, None if dispersion is None else np.full_like(rate, dispersion))
+    u = np.random.default_rng(seed).uniform(1e-6, 1 - 1e-6, (len(rate), 2))
+    tables = counts_at(u, law)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("vneuron.forecasting.laws.count_law.WIDE", 0)
+        np.testing.assert_array_equal(counts_at(u, law), tables)
+        np.testing.assert_array_equal(counts_at(u, law, budget=2), tables)
+
+
+@pytest.mark.parametrize("dispersion", [None, 0.3])
+def test_draws_of_huge_counts_have_the_moments_of_their_law(dispersion: float | None) -> None:
+    rate = np.array([3.0, 1e7, 1e9])
+    law = CountLaw(rate, None if dispersion is None else np.full_like(rate, dispersion))
+    n = 4000
+    u = (np.random.default_rng(0).random((3, n)) + np.arange(n)) / n  # one in each n-th
+    drawn = counts_at(u, law)
+    assert (drawn == np.floor(drawn)).all()
+    # stratified, so far closer than by chance
+    np.testing.assert_allclose((drawn.mean(-1) - rate) / law.sd(), 0.0, atol=0.01)
+    np.testing.assert_allclose(drawn.std(-1), law.sd(), rtol=0.02)
+    for k, row in ((1, drawn[1]), (2, drawn[2])):
+        one = CountLaw(rate[k : k + 1], None if dispersion is None else law.dispersion[k : k + 1])
+        assert (one.cdf(row) >= u[k]).all()
+        assert (one.cdf(row - 1.0) < u[k]).all()
+
+
 @given(RATES, DISPERSIONS, st.floats(0.01, 0.99))
 def test_crps_is_the_sum_over_counts(rate: float, dispersion: float | None, p: float) -> None:
     law = CountLaw(np.array([rate]), None if dispersion is None else np.array([dispersion]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import DataError
 from .frame import Panel
-from .rows import Ints
+from .rows import Ints, counted
 
 __all__ = ["RowRange", "Split", "check_window"]
 
@@ -147,11 +147,11 @@ def _check_rows(
     for part in (val, test):
         needed += max(int(part[at]), horizon if part[at] > 0 else 0)
     raise DataError(
-        f"series {panel.ids[at]!r} is too short: {int(panel.lengths[at])} rows where {needed} are "
-        f"needed, found {int(train[at])} for training (at least input_size {input_size} + horizon "
-        f"{horizon}), {int(val[at])} for validation and {int(test[at])} for test (at least one "
-        f"horizon, or 0); {int(bad.sum())} of {len(panel)} series: give a smaller input_size, "
-        "horizon or other sizes, or drop the series"
+        f"series {panel.ids[at]!r} is too short: {counted(int(panel.lengths[at]), 'row')} where "
+        f"{needed} are needed, found {max(int(train[at]), 0)} for training (at least input_size "
+        f"{input_size} + horizon {horizon}), {int(val[at])} for validation and {int(test[at])} for "
+        f"test (at least one horizon, or 0); {int(bad.sum())} of {len(panel)} series: give a "
+        "smaller input_size, horizon or other sizes, or drop the series"
     )
 
 

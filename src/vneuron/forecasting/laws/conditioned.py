@@ -36,6 +36,7 @@ from ...functional.singular import DETERMINED, singular_form
 from ...functional.student import joint_nll, marginal_nll
 from ...inference.natural import GaussianBelief, linear_evidence, natural_step
 from ..scoring.scores import as_float64
+from .determined import fault_of_sum
 from .law import StudentLaw
 from .predictive import TrajectoryDistribution
 from .trajectory import AbstractTrajectory, at_least_single, mixing
@@ -159,7 +160,7 @@ class ConditionedTrajectory(AbstractTrajectory):
             values: b, [batch, F].
 
         Raises:
-            ValueError: a sum that what is known determines already.
+            ValueError: a sum that what is known determines already, as it does or otherwise.
         """
         active = (weights != 0).any(-1)
         gain = self._gain()
@@ -171,11 +172,9 @@ class ConditionedTrajectory(AbstractTrajectory):
         factor, failed = torch.linalg.cholesky_ex(covariance)
         left = factor.diagonal(dim1=-2, dim2=-1).square()
         known = active & ~(left > DETERMINED * before)
-        if bool(known.any()) or bool(failed.any()):
-            raise ValueError(
-                "an equality says nothing new: what is known determines its sum already; leave "
-                "out sums of steps that are observed, and sums of other sums"
-            )
+        known |= torch.arange(weights.shape[1], device=weights.device) == failed[:, None] - 1
+        if bool(known.any()):
+            raise ValueError(self._determined(weights, values, known))
         missing = torch.where(active, values - torch.einsum("bfh,bh->bf", weights, self.loc), 0.0)
         white = torch.linalg.solve_triangular(factor, missing[..., None], upper=False)
         rows = torch.linalg.solve_triangular(factor, clear, upper=False)
@@ -183,6 +182,15 @@ class ConditionedTrajectory(AbstractTrajectory):
         loc = self.loc + (self._times(rows) @ white)[..., 0]
         found = replace(self, loc=loc, rows=torch.cat([self.rows, rows], 1))
         return found._rescaled(white[..., 0].square().sum(-1), active.sum(-1))
+
+    def _determined(self, weights: Tensor, values: Tensor, known: Tensor) -> str:
+        """What is wrong with the first sum that those before it, and what is known, determine."""
+        window = int(known.any(-1).int().argmax())
+        row = int(known[window].int().argmax())
+        one, w, b = self.window(window), weights[window, : row + 1], values[window, : row + 1]
+        if row:
+            one = one.equate(w[None, :row], b[None, :row])
+        return fault_of_sum(b[row], w[row] * one.loc[0])
 
     def _rescaled(self, delta: Tensor, count: Tensor) -> ConditionedTrajectory:
         """Σ times (ν + wδ)/(ν + wF), and ν + wF."""

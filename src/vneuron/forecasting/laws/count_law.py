@@ -15,6 +15,8 @@ from .law import AbstractLaw
 
 _TAIL = 1e-12
 _SUMMED = 48
+WIDE = 4096
+"""Counts in a table from which on bisection may be shorter."""
 _NODES, _WEIGHTS = (np.asarray(part) for part in np.polynomial.legendre.leggauss(48))
 
 
@@ -128,7 +130,10 @@ class CountLaw(AbstractLaw):
 
 
 def counts_at(probability: Array, law: CountLaw, budget: int = 4_000_000) -> Array:
-    """The counts with given cumulative probabilities: many for each law, from tables.
+    """The counts with given cumulative probabilities: many for each law.
+
+    From tables of each law's counts between its quantiles 1e-9 and 1 − 1e-9; where a table would
+    be wide, and longer than bisection for every draw takes, by bisection between the same ends.
 
     Args:
         probability: within (0, 1), [n, draws].
@@ -146,7 +151,14 @@ def counts_at(probability: Array, law: CountLaw, budget: int = 4_000_000) -> Arr
     first = np.maximum(law.quantile(1e-9), 0.0)
     width = law.quantile(1.0 - 1e-9) - first + 1.0
     result = np.empty_like(probability)
-    order = np.argsort(width)
+    draws = probability.shape[1]
+    wide = width > np.maximum(WIDE, draws * np.log2(width + 1.0))
+    at_once = max(budget // max(draws, 1), 1)
+    for rows in np.array_split(np.flatnonzero(wide), -(-int(wide.sum()) // at_once) or 1):
+        last = first[rows] + width[rows] - 1.0
+        result[rows] = _bisected(probability[rows], _some(law, rows), first[rows], last)
+    order = np.argsort(width, kind="stable")
+    order = order[~wide[order]]
     start = 0
     while start < len(order):
         # Laws in order of width: as many at once as their widest allows.
@@ -155,12 +167,27 @@ def counts_at(probability: Array, law: CountLaw, budget: int = 4_000_000) -> Arr
             count += 1
         rows = order[start : start + count]
         k = first[rows, None] + np.arange(width[rows].max())
-        part = CountLaw(
-            law.rate[rows, None],
-            None if law.dispersion is None else law.dispersion[rows, None],
-        )
-        table = torch.from_numpy(part.cdf(k))
+        table = torch.from_numpy(_some(law, rows).cdf(k))
         place = torch.searchsorted(table, torch.from_numpy(probability[rows].copy()))
         result[rows] = first[rows, None] + np.minimum(as_float64(place), k.shape[1] - 1.0)
         start += count
     return result
+
+
+def _some(law: CountLaw, rows: NDArray[np.intp]) -> CountLaw:
+    """Some of the laws, [rows, 1]."""
+    dispersion = None if law.dispersion is None else law.dispersion[rows, None]
+    return CountLaw(law.rate[rows, None], dispersion)
+
+
+def _bisected(probability: Array, law: CountLaw, first: Array, last: Array) -> Array:
+    """The smallest counts from first to last with F(k) ≥ p, [rows, draws]; last where none is."""
+    low = np.broadcast_to(first[:, None] - 1.0, probability.shape)
+    high = np.broadcast_to(last[:, None], probability.shape)
+    while bool((high - low > 1.0).any()):
+        middle = np.floor(0.5 * (low + high))
+        enough = law.cdf(middle) >= probability
+        open_still = high - low > 1.0
+        low = np.where(open_still & ~enough, middle, low)
+        high = np.where(open_still & enough, middle, high)
+    return np.asarray(high)
