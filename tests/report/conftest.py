@@ -77,7 +77,7 @@ def write_events(run, rng, epochs):
                     val_nll=0.6,
                     seconds=4.2,
                 )
-        events.write("end", reason="patience", epoch=epochs)
+        events.write("stop", reason="patience", epoch=epochs)
 
 
 def vitals(rng, units, epochs):

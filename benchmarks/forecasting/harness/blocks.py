@@ -21,7 +21,9 @@ def keeping(old: str, new: str, keys: int, order: Sequence[str]) -> str:
         keys: how many cells tell rows apart.
         order: first cells, as they shall follow each other; others come last.
 
-    >>> old, new = "| a | H |\n|---|---|\n| x | 9 |\n| y | 1 |", "| a | H |\n|---|---|\n| x | 7 |"
+    >>> head = ["| a | H |", "|---|---|"]
+    >>> old = "\\n".join([*head, "| x | 9 |", "| y | 1 |"])
+    >>> new = "\\n".join([*head, "| x | 7 |"])
     >>> keeping(old, new, 2, ["y", "x"]).splitlines()[2:]
     ['| y | 1 |', '| x | 7 |', '| x | 9 |']
     """

@@ -298,8 +298,10 @@ def test_sums_that_are_known_already_are_refused():
     start = ConditionedTrajectory.of(path_of())
     total, value = torch.ones(BATCH, 1, H).double(), torch.ones(BATCH, 1).double()
     once = start.equate(total, value)
-    for again in (total, 2 * total):
+    for times in (1.0, 2.0):
         with pytest.raises(ValueError, match="says nothing new.*leave out sums"):
-            once.equate(again, value)
+            once.equate(times * total, times * value)
+    with pytest.raises(ValueError, match="contradicts what is known.*a sum is 1, .* to be 2"):
+        once.equate(2.0 * total, value)
     with pytest.raises(ValueError, match="says nothing new"):
         start.equate(total.expand(-1, 2, -1), value.expand(-1, 2))
