@@ -227,15 +227,21 @@ def test_names_stay_inside(tmp_path, name):
         run.read_bytes(name)
 
 
-def test_a_kill_between_checksum_and_file_leaves_a_valid_run(tmp_path, monkeypatch):
-    run = finished_run(tmp_path)
+def kill_before(monkeypatch, name):
+    """Whoever writes the file `name` dies before it."""
 
-    def fail_on_metrics(path, data):
-        if path.name == "metrics.json":
+    def write(path, data):
+        if path.name == name:
             raise SystemExit
         write_atomic(path, data)
 
-    monkeypatch.setattr("vneuron.training.checksums.write_atomic", fail_on_metrics)
+    monkeypatch.setattr("vneuron.training.checksums.write_atomic", write)
+
+
+def test_a_kill_between_checksum_and_file_leaves_a_valid_run(tmp_path, monkeypatch):
+    run = finished_run(tmp_path)
+
+    kill_before(monkeypatch, "metrics.json")
     with pytest.raises(SystemExit):
         run.write_json("metrics.json", {"mark": "new"})
     run.verify()
@@ -245,12 +251,7 @@ def test_a_kill_between_checksum_and_file_leaves_a_valid_run(tmp_path, monkeypat
 def test_two_kills_in_the_same_place_leave_a_valid_run(tmp_path, monkeypatch):
     run = finished_run(tmp_path)
 
-    def fail_on_metrics(path, data):
-        if path.name == "metrics.json":
-            raise SystemExit
-        write_atomic(path, data)
-
-    monkeypatch.setattr("vneuron.training.checksums.write_atomic", fail_on_metrics)
+    kill_before(monkeypatch, "metrics.json")
     for mark in ("second", "third"):
         with pytest.raises(SystemExit):
             run.write_json("metrics.json", {"mark": mark})
@@ -276,12 +277,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_damaged(tmp_path, monke
 def test_a_kill_between_a_new_file_and_its_checksum_leaves_a_valid_run(tmp_path, monkeypatch):
     run = finished_run(tmp_path)
 
-    def fail_on_sums(path, data):
-        if path.name == "checksums.json":
-            raise SystemExit
-        write_atomic(path, data)
-
-    monkeypatch.setattr("vneuron.training.checksums.write_atomic", fail_on_sums)
+    kill_before(monkeypatch, "checksums.json")
     with pytest.raises(SystemExit):
         run.write_json("extra.json", {"mark": "new"})
     run.verify()

@@ -83,13 +83,13 @@ class Knowledge:
     def _check(self, place: _Place) -> None:
         """Facts must be numbers, leave something possible, and say something new."""
         if np.isinf(self.observed).any():
-            series, step = (int(i) for i in np.argwhere(np.isinf(self.observed))[0])
+            series, step = _first(np.isinf(self.observed))
             raise DataError(
                 f"{place.name(series, step)}: observed is {self.observed[series, step]}, expected "
                 "a number, or nothing where it is not known yet"
             )
         if not np.isfinite(self.values).all():
-            series, row = (int(i) for i in np.argwhere(~np.isfinite(self.values))[0])
+            series, row = _first(~np.isfinite(self.values))
             raise DataError(
                 f"series {place.panel.ids[series]!r}: a total is {self.values[series, row]}, "
                 "expected a number: leave out what is not known"
@@ -99,7 +99,7 @@ class Knowledge:
         wrong |= self.lower > self.upper
         wrong |= np.isposinf(self.lower) | np.isneginf(self.upper)
         if wrong.any():
-            series, step = (int(i) for i in np.argwhere(wrong)[0])
+            series, step = _first(wrong)
             raise DataError(
                 f"{place.name(series, step)}: the bounds are {self.lower[series, step]:g} to "
                 f"{self.upper[series, step]:g}, the value {self.observed[series, step]:g} (nan: "
@@ -108,7 +108,7 @@ class Knowledge:
         active = (self.weights != 0).any(-1)
         empty = ~active & (self.values != 0)
         if empty.any():
-            series, row = (int(i) for i in np.argwhere(empty)[0])
+            series, row = _first(empty)
             raise DataError(
                 f"series {place.panel.ids[series]!r}: a sum whose weights are all 0 is said to be "
                 f"{self.values[series, row]:g}, and can be 0 alone: correct its weights, or leave "
@@ -117,7 +117,7 @@ class Knowledge:
         known = ~np.isnan(self.observed)
         told = active & ~((self.weights != 0) & ~known[:, None]).any(-1)
         if told.any():
-            series, row = (int(i) for i in np.argwhere(told)[0])
+            series, row = _first(told)
             raise DataError(
                 f"series {place.panel.ids[series]!r}: every step of the sum known to be "
                 f"{self.values[series, row]:g} is observed: leave the sum out"
@@ -130,7 +130,7 @@ class Knowledge:
         least, most = (np.where(self.weights == 0, 0.0, ends).sum(-1) for ends in (least, most))
         out = active & ((self.values < least) | (self.values > most))
         if out.any():
-            series, row = (int(i) for i in np.argwhere(out)[0])
+            series, row = _first(out)
             raise DataError(
                 f"series {place.panel.ids[series]!r}: a sum is known to be "
                 f"{self.values[series, row]:g}, bounds and observed values allow from "
@@ -229,6 +229,11 @@ class _Place:
         clock = pd.Timestamp(int(stamp), unit="ns").floor("s")
         zone = self.panel.time_kind.zone
         return (clock if zone is None else clock.tz_localize("UTC").tz_convert(zone)).isoformat()
+
+
+def _first(wrong: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    """Where the first one is."""
+    return tuple(int(i) for i in np.argwhere(wrong)[0])
 
 
 _Sum: TypeAlias = tuple[int, Floats, float]

@@ -31,6 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...functional.factor_form import factor_form
 from ...functional.own_noise import autoregress, correlated_times, own_correlation
 from ...functional.singular import DETERMINED, singular_form
 from ...functional.student import joint_nll, marginal_nll
@@ -318,20 +319,9 @@ class ConditionedTrajectory(AbstractTrajectory):
         if self.rows.shape[1] or self.persistence is not None:
             quadratic, log_volume, size = singular_form(residual, counts, self._covariance())
         else:
-            quadratic, log_volume = self._whitened(residual, counts)
+            quadratic, log_volume = factor_form(residual, counts, self.shared, self.own)
             size = counts.sum(-1).to(residual.dtype)
         return joint_nll(quadratic, log_volume, size, self.df)
-
-    def _whitened(self, residual: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Quadratic form and ½ ln det Σ over the steps that count, through the units."""
-        own = torch.where(counts, self.own, torch.ones_like(self.own))
-        scaled = torch.where(counts[..., None], self.shared / own[..., None], 0.0)
-        white = residual / own
-        identity = torch.eye(scaled.shape[-1], dtype=scaled.dtype, device=scaled.device)
-        factor = torch.linalg.cholesky(identity + scaled.mT @ scaled)
-        pulled = torch.linalg.solve_triangular(factor, scaled.mT @ white[..., None], upper=False)
-        quadratic = white.square().sum(-1) - pulled.square().sum((-2, -1))
-        return quadratic, factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + own.log().sum(-1)
 
     def _covariance(self) -> Tensor:
         """Σ', dense, [batch, H, H]."""
