@@ -76,14 +76,15 @@ def run(folder: Path, name: str, setting: Setting, seed: int) -> Row:
 def main() -> int:
     options = parser(__doc__, seeds=5).parse_args()
     study = Study("checkpoints", options.out, options.seconds)
-    for seed in options.seeds:
-        for name in options.sets or FOUR:
-            for preset in PRESETS:
-                setting = Setting(preset, options={"control": preset})
-                study.run(
-                    f"{name} {preset} {seed}",
-                    lambda: run(options.data, name, setting, seed),  # noqa: B023
-                )
+    for network in options.networks:
+        for seed in options.seeds:
+            for name in options.sets or FOUR:
+                for preset in PRESETS:
+                    setting = Setting(preset, network, options={"control": preset})
+                    study.run(
+                        f"{network} {name} {preset} {seed}",
+                        lambda: run(options.data, name, setting, seed),  # noqa: B023
+                    )
     return study.finish()
 
 

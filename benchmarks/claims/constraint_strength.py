@@ -4,7 +4,7 @@ One number s scales all that the papers' homeostasis does: the start, floor and 
 the band's weight by s, the rate of homeostasis by s up to its limit; s = 1 is theirs, 0 is no
 constraint at all (no KL, no band, no action), 16 is crushing. Judged on clean test windows, on
 corrupted ones (noise, spikes, a stuck sensor), and by the variance between seeds, against the
-deterministic twin.
+deterministic twin. On `reference` and on `trajectory`.
 
     python benchmarks/claims/constraint_strength.py DATA_FOLDER
 """
@@ -25,7 +25,7 @@ STEP_BETA, STEP_BETA_RANGE = 1e-3, (1e-6, 1e-2)
 RATE, MOST_RATE = 0.15, 0.5
 
 
-def setting_of(strength: float, horizon: int) -> Setting:
+def setting_of(strength: float, network: str, horizon: int) -> Setting:
     """The papers' homeostasis, s times as strong."""
 
     def tune(units: AbstractUnit) -> None:
@@ -44,22 +44,23 @@ def setting_of(strength: float, horizon: int) -> Setting:
             ]
         )
 
-    return Setting(f"s = {strength:g}", tune=tune, knobs={"strength": strength})
+    return Setting(f"s = {strength:g}", network, tune=tune, knobs={"strength": strength})
 
 
 def main() -> int:
-    options = parser(__doc__, seeds=5).parse_args()
+    options = parser(__doc__).parse_args()
     study = Study("constraint_strength", options.out, options.seconds)
-    for seed in options.seeds:
-        for name in options.sets or SETS:
-            horizon = DATA_SETS[name].horizon
-            settings = [Setting("twin", contender="twin")]
-            settings += [setting_of(strength, horizon) for strength in STRENGTHS]
-            for setting in settings:
-                study.run(
-                    f"{name} {setting.name} {seed}",
-                    lambda: fitted(options.data, name, setting, seed, CAPS, corrupt=True),  # noqa: B023
-                )
+    for network in options.networks:
+        for seed in options.seeds:
+            for name in options.sets or SETS:
+                horizon = DATA_SETS[name].horizon
+                settings = [Setting("twin", network, "twin")]
+                settings += [setting_of(strength, network, horizon) for strength in STRENGTHS]
+                for setting in settings:
+                    study.run(
+                        f"{network} {name} {setting.name} {seed}",
+                        lambda: fitted(options.data, name, setting, seed, CAPS, corrupt=True),  # noqa: B023
+                    )
     return study.finish()
 
 

@@ -3,7 +3,8 @@
 The thermostat is told one KL per unit (low = high), and the autoregressive prior one φ that is not
 learned. What comes of it: attained KL, autocorrelation of µ over the lag, contraction σ / σ_prior,
 and how much each knob moves the other's effect. Two forms of memory: the exact KL to
-N(φ z', 1 − φ²), whose stationary spread is 1 for every φ, and the papers' penalty on means.
+N(φ z', 1 − φ²), whose stationary spread is 1 for every φ, and the papers' penalty on means, which
+belongs to `reference` alone.
 
     python benchmarks/claims/two_knobs.py DATA_FOLDER
 """
@@ -45,14 +46,17 @@ class Thermostat(vn.KLBudget):
         return vn.Info({"kl_error": error.abs().mean()})
 
 
-def grid(form: str) -> list[Setting]:
+FORMS = {"reference": ("kl", "quadratic"), "trajectory": ("kl",)}
+
+
+def grid(form: str, network: str) -> list[Setting]:
     """Every pair of a set-point and a φ, in one form of memory."""
     if form == "kl":
-        return [_setting(point, phi, form) for point in SET_POINTS for phi in PHIS]
-    return [_setting(point, phi, form) for point in (0.1, 1.0) for phi in PAPERS_PHIS]
+        return [_setting(point, phi, form, network) for point in SET_POINTS for phi in PHIS]
+    return [_setting(point, phi, form, network) for point in (0.1, 1.0) for phi in PAPERS_PHIS]
 
 
-def _setting(point: float, phi: float, form: str) -> Setting:
+def _setting(point: float, phi: float, form: str, network: str) -> Setting:
     options = {"prior": "autoregressive", "ar_form": form, "lag": REFERENCE_LAG, "beta": 0.3}
 
     def tune(units: AbstractUnit) -> None:
@@ -69,18 +73,20 @@ def _setting(point: float, phi: float, form: str) -> Setting:
         units.controls.append(Thermostat(units.units, point))
 
     knobs = {"set_point": point, "phi_set": phi, "form": form}
-    return Setting(f"KL {point:g}, φ {phi:g}, {form}", options=options, tune=tune, knobs=knobs)
+    name = f"KL {point:g}, φ {phi:g}, {form}"
+    return Setting(name, network, options=options, tune=tune, knobs=knobs)
 
 
 def main() -> int:
     options = parser(__doc__).parse_args()
     study = Study("two_knobs", options.out, options.seconds)
-    for form in ("kl", "quadratic"):
+    forms = [(network, form) for network in options.networks for form in FORMS[network]]
+    for network, form in forms:
         for seed in options.seeds:
             for name in options.sets or SETS:
-                for setting in grid(form):
+                for setting in grid(form, network):
                     study.run(
-                        f"{name} {setting.name} {seed}",
+                        f"{network} {name} {setting.name} {seed}",
                         lambda: fitted(options.data, name, setting, seed, CAPS),  # noqa: B023
                     )
     return study.finish()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from .blocks import Writer, table
 from .intervals import difference, mean_interval, number, relative_change
-from .tables import INDEX, SETS, Frames, ordered, percent
+from .tables import INDEX, SETS, Frames, of, ordered, percent
 
 # -- two knobs -----------------------------------------------------------------------------
 
@@ -29,9 +29,9 @@ def per_unit(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(kl_unit=frame["kl"] / units)
 
 
-def knobs(frames: Frames, column: str, form: str = "kl") -> str:
+def knobs(frames: Frames, network: str, column: str, form: str = "kl") -> str:
     """One measure over the grid, a row for each φ, for each data set."""
-    frame = per_unit(frames["two_knobs"])
+    frame = per_unit(of(frames, "two_knobs", network))
     frame = frame[frame["form"] == form]
     if not len(frame):
         return "*No rows yet: `python benchmarks/claims/two_knobs.py DATA_FOLDER`.*"
@@ -46,9 +46,9 @@ def knobs(frames: Frames, column: str, form: str = "kl") -> str:
     return table(["data", "φ", "floor", *(f"set-point {p:g}" for p in points)], rows)
 
 
-def cross_talk(frames: Frames) -> str:
+def cross_talk(frames: Frames, network: str) -> str:
     """By how much each knob moves each effect, over the middle of the other knob."""
-    frame = per_unit(frames["two_knobs"])
+    frame = per_unit(of(frames, "two_knobs", network))
     frame = frame[frame["form"] == "kl"]
     rows = []
     for column, label in (
@@ -69,9 +69,9 @@ def cross_talk(frames: Frames) -> str:
     return table(head, rows)
 
 
-def monotone(frames: Frames) -> str:
+def monotone(frames: Frames, network: str) -> str:
     """In how many series of runs σ / σ_prior falls at every step of the set-point."""
-    frame = per_unit(frames["two_knobs"])
+    frame = per_unit(of(frames, "two_knobs", network))
     frame = frame[frame["form"] == "kl"]
     rows = []
     for phi in sorted(frame["phi_set"].unique()):
@@ -157,9 +157,9 @@ def stacks(frames: Frames, data: str) -> str:
 # -- checkpoints ---------------------------------------------------------------------------
 
 
-def checkpoints(frames: Frames) -> str:
+def checkpoints(frames: Frames, network: str) -> str:
     """What a rule keeps, against the best score alone."""
-    frame = frames["checkpoints"]
+    frame = of(frames, "checkpoints", network)
     rows = []
     for preset in [*ordered(frame, "setting", ("free", "projection", "homeostasis")), "all"]:
         part = frame if preset == "all" else frame[frame["setting"] == preset]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from .intervals import mean_interval, rank_correlation
 from .more_tables import floor, per_unit
-from .tables import SETS, STRENGTHS, Frames, ordered, with_faults
+from .tables import SETS, STRENGTHS, Frames, of, ordered, with_faults
 
 COLORS = ("#1f4e79", "#c55a11", "#548235", "#7f6000", "#7030a0")
 
@@ -50,9 +50,9 @@ def line(axis: Any, x: list[float], groups: list[pd.Series], color: str, label: 
     axis.errorbar(x, values[0], bars, marker="o", ms=4, capsize=2, lw=1.2, color=color, label=label)
 
 
-def knobs(frames: Frames, path: Path) -> Path:
+def knobs(frames: Frames, path: Path, network: str = "reference") -> Path:
     """Attained KL, autocorrelation and contraction over the set-point, a line for each φ."""
-    frame = per_unit(frames["two_knobs"])
+    frame = per_unit(of(frames, "two_knobs", network))
     frame = frame[frame["form"] == "kl"]
     sets = ordered(frame, "data", SETS)
     wanted = {
@@ -79,9 +79,9 @@ def knobs(frames: Frames, path: Path) -> Path:
     return save(figure, path)
 
 
-def strength(frames: Frames, path: Path) -> Path:
+def strength(frames: Frames, path: Path, network: str = "reference") -> Path:
     """MSE over the twin's on clean and on corrupted windows, over the strength."""
-    frame = with_faults(frames["constraint_strength"])
+    frame = with_faults(of(frames, "constraint_strength", network))
     sets = ordered(frame, "data", SETS)
     plt = pyplot()
     figure, axes = plt.subplots(2, 3, figsize=(9.6, 5.0), sharex=True)
@@ -107,8 +107,7 @@ def strength(frames: Frames, path: Path) -> Path:
 
 def early(frames: Frames, path: Path, network: str = "reference") -> Path:
     """Out-of-band share and validation loss at a quarter of the run, against test error."""
-    frame = frames["early_signal"]
-    frame = frame[frame["network"] == network]
+    frame = of(frames, "early_signal", network)
     sets = [d for d in SETS[:4] if d in set(frame["data"])]
     signals = {
         "outside_25": "share out of band at 25%",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from .blocks import Writer, table
@@ -40,6 +41,12 @@ def ordered(frame: pd.DataFrame, name: str, known: Sequence[str] = ()) -> list[s
     """The values of a column, known ones first and in their order."""
     found = list(dict.fromkeys(frame[name]))
     return [v for v in known if v in found] + sorted(v for v in found if v not in known)
+
+
+def of(frames: Frames, study: str, network: str) -> pd.DataFrame:
+    """A study's rows on one network."""
+    frame = frames[study]
+    return frame[frame["network"] == network].reset_index(drop=True)
 
 
 SETS = ("ETTh1", "Exchange", "Weather", "ILI", "Victoria", "Hangzhou", "ECL subset", "METR-LA")
@@ -87,8 +94,7 @@ ALL_CONTROLS = tuple(name for c in CONTROLS for name in (c, f"{c} + AR"))
 
 def controls(frames: Frames, network: str) -> str:
     """Accuracy against the twin."""
-    frame = frames["controls"]
-    frame = frame[frame["network"] == network]
+    frame = of(frames, "controls", network)
     rows = []
     for data in ordered(frame, "data", SETS):
         part = frame[frame["data"] == data]
@@ -116,8 +122,7 @@ SHARES = ("outside_set", "alive", "living")
 
 def controls_vitals(frames: Frames, network: str) -> str:
     """What became of the units."""
-    frame = frames["controls"]
-    frame = frame[frame["network"] == network]
+    frame = of(frames, "controls", network)
     columns = {
         "KL": ("kl", 1),
         "rate": ("rate", 1),
@@ -138,8 +143,7 @@ def controls_vitals(frames: Frames, network: str) -> str:
 
 def controls_pairs(frames: Frames, network: str) -> str:
     """Homeostasis against free, projection against free, AR against none, set by set."""
-    frame = frames["controls"]
-    frame = frame[frame["network"] == network]
+    frame = of(frames, "controls", network)
     pairs = [("homeostasis", "free"), ("projection", "free")]
     pairs += [(f"{c} + AR", "free + AR") for c in CONTROLS[1:]]
     pairs += [(f"{c} + AR", c) for c in CONTROLS]
@@ -160,8 +164,7 @@ def controls_pairs(frames: Frames, network: str) -> str:
 
 def latent_dim(frames: Frames, network: str) -> str:
     """MSE and joint NLL over k, against k = 1 at the same rule."""
-    frame = frames["latent_dim"]
-    frame = frame[frame["network"] == network]
+    frame = of(frames, "latent_dim", network)
     rows = []
     for equal in ("N", "N·k"):
         for k in (1, 2, 4, 8, 16):
@@ -197,8 +200,7 @@ BUDGETS = (
 
 def budgets(frames: Frames, network: str) -> str:
     """Scores, KL and living share of each rule."""
-    frame = frames["budgets"]
-    frame = frame[frame["network"] == network]
+    frame = of(frames, "budgets", network)
     columns = {
         "MSE": ("mse", 3),
         "CRPS": ("crps", 3),
@@ -211,8 +213,7 @@ def budgets(frames: Frames, network: str) -> str:
 
 def budget_changes(frames: Frames, network: str) -> str:
     """Against a static price."""
-    frame = frames["budgets"]
-    frame = frame[frame["network"] == network]
+    frame = of(frames, "budgets", network)
     settings = [b for b in BUDGETS if b in set(frame["setting"]) and b != "static"]
     return changes(frame, settings, "static", ("mse", "crps", "joint_nll"))
 
@@ -223,9 +224,9 @@ STRENGTHS = ("s = 0", "s = 0.25", "s = 1", "s = 4", "s = 16")
 FAULTS = ("noise", "spikes", "stuck")
 
 
-def strength(frames: Frames) -> str:
+def strength(frames: Frames, network: str) -> str:
     """Clean MSE, and MSE under faults, against the twin, set by set."""
-    frame = with_faults(frames["constraint_strength"])
+    frame = with_faults(of(frames, "constraint_strength", network))
     rows = []
     for data in [*ordered(frame, "data", SETS), "all"]:
         part = frame if data == "all" else frame[frame["data"] == data]
@@ -238,9 +239,9 @@ def strength(frames: Frames) -> str:
     return table(["data", "MSE − twin", *STRENGTHS], rows)
 
 
-def strength_vitals(frames: Frames) -> str:
+def strength_vitals(frames: Frames, network: str) -> str:
     """What constraints do to the units: means over data sets and seeds."""
-    frame = frames["constraint_strength"]
+    frame = of(frames, "constraint_strength", network)
     columns = {"KL": ("kl", 1), "rate": ("rate", 1), "µ²": ("energy", 3)}
     columns |= {"β": ("beta", 2), "out of band": ("outside_papers", 2), "living": ("living", 2)}
     rows = []
@@ -259,11 +260,9 @@ def with_faults(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(corrupted=corrupted, rise=corrupted / frame["mse"])
 
 
-def seed_variance(frames: Frames) -> str:
+def seed_variance(frames: Frames, network: str) -> str:
     """Variance of ln MSE between seeds over the twin's, pooled over data sets."""
-    import numpy as np
-
-    frame = with_faults(frames["constraint_strength"])
+    frame = with_faults(of(frames, "constraint_strength", network))
     rows = []
     for score in ("mse", "corrupted"):
         cells = []
@@ -290,8 +289,7 @@ SIGNALS: dict[str, str] = {
 
 def early(frames: Frames, network: str) -> str:
     """Spearman's ρ of each early signal, and of the kept weights' shares, with test MSE."""
-    frame = frames["early_signal"]
-    frame = frame[frame["network"] == network]
+    frame = of(frames, "early_signal", network)
     rows = []
     for when in ("10", "25", "end"):
         for signal, label in SIGNALS.items():
@@ -310,8 +308,7 @@ def early(frames: Frames, network: str) -> str:
 
 def early_within(frames: Frames, network: str) -> str:
     """The same among runs alike in data set, mode and memory: ranks are taken within these."""
-    frame = frames["early_signal"]
-    frame = frame[frame["network"] == network].reset_index(drop=True)
+    frame = of(frames, "early_signal", network)
     signals = ("outside_25", "outside_set_25", "val_joint_nll_25", "val_mse_25")
     ranked = frame.groupby(["data", "mode", "memory"])[[*signals, "mse"]].rank(pct=True)
     groups = {"all": frame.index == frame.index}
