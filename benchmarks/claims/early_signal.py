@@ -4,7 +4,9 @@ Random configurations from the papers' search space (their AutoPilot's), each tr
 10% and 25% of the run the share of units out of the band is noted, and the validation loss beside
 it; at the end the test error of the weights that validation chose. Mode (free, projection,
 homeostasis) and the autoregressive penalty are drawn too. `trajectory` takes the same draws, but
-its network learns φ and τ, so that these two are drawn for `reference` alone.
+its network learns φ and τ, so that these two are drawn for `reference` alone; and since a step of
+it goes with the cube of N · k, a layer has fewer units where N · k would be above 128 (a run of
+N · k = 512 takes 800 CPU-seconds).
 
     python benchmarks/claims/early_signal.py DATA_FOLDER --configurations 40
 """
@@ -31,6 +33,8 @@ EARLY = {"10": 2, "25": 5}
 
 MODES = ("free", "projection", "homeostasis")
 STEP_BETA, STEP_BETA_MIN = 1e-3, 1e-6
+UNITS, MOST = 32, 128
+"""Units of `trajectory`, and the most of units times k."""
 
 
 def draw(number: int) -> dict[str, Any]:
@@ -67,6 +71,8 @@ def setting_of(number: int, network: str, horizon: int) -> Setting:
         "learning_rate": knobs["learning_rate"],
         "latent_dim": knobs["latent_dim"],
     }
+    if network == "trajectory":
+        options["units"] = min(UNITS, MOST // knobs["latent_dim"])
     if knobs["memory"]:
         form = "quadratic" if network == "reference" else "kl"
         options |= {"prior": "autoregressive", "ar_form": form}

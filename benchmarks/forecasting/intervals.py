@@ -5,7 +5,8 @@ conformal intervals per step, all in one run. Coverage of central intervals and 
 quantity, lead time and series, with 95% intervals by a bootstrap of whole blocks of origins, since
 windows overlap. Sums are exact, but for the conformal model, whose steps are independent and whose
 sums are taken as Gaussian; the maximum and the ramp (largest change between neighbouring steps,
-with its sign) come from joint draws.
+with its sign) come from joint draws: as they are, and widened by what each model's draws missed on
+validation windows, which is what `EVEForecaster.aggregate` gives.
 
     python benchmarks/forecasting/intervals.py ETTh1.csv --block 24
 """
@@ -21,12 +22,17 @@ from trained import name_of, parser, ready, workshop
 
 from vneuron.figures.reliability import reliability_curve
 from vneuron.figures.style import blank_figure, model_colors
+from vneuron.forecasting.aggregate import over_blocks
 from vneuron.forecasting.data.windows import windows_between
 from vneuron.forecasting.intervals import array
 from vneuron.forecasting.scoring.scores import crps_ensemble
+from vneuron.forecasting.widening import Widening
 
 MODELS = ("EVE", "lowrank", "twin", "linear", "ensemble", "point_conformal")
 LEVELS = (0.5, 0.8, 0.9, 0.95)
+QUANTITIES = (
+    "step", "block", "window", "maximum", "maximum, widened", "ramp", "ramp, widened",
+)  # fmt: skip
 CURVE = tuple(np.round(np.linspace(0.05, 0.95, 19), 2))
 
 
@@ -54,7 +60,9 @@ def main() -> None:
             arguments.step,
         )
         for name, model in ready(shop, MODELS).items():
-            found[name, seed] = judge(model.forecast, windows, len(panel), arguments, seed)
+            widening = Widening.measure(model.forecast, material.validation, seed)
+            judged = judge(model.forecast, windows, len(panel), arguments, seed, widening)
+            found[name, seed] = judged
     folder = arguments.out / "intervals" / f"{name_of(arguments)}-{arguments.horizon}"
     folder.mkdir(parents=True, exist_ok=True)
     block = -(-2 * arguments.horizon // arguments.step)  # windows this far apart share no target
@@ -69,7 +77,7 @@ def main() -> None:
 
 
 def judge(
-    model: Forecast, windows, series: int, arguments, seed: int
+    model: Forecast, windows, series: int, arguments, seed: int, widening: Widening
 ) -> dict[str, dict[str, np.ndarray]]:
     """By quantity: PIT, width of the 80% interval, CRPS, each [series, origins(, parts)]."""
     horizon, block = arguments.horizon, arguments.block
@@ -80,7 +88,7 @@ def judge(
     for part in range(blocks):
         sums[part * block : (part + 1) * block, part] = 1.0
     sums[:, blocks] = 1.0
-    parts: dict[str, list] = {key: [] for key in ("step", "block", "window", "maximum", "ramp")}
+    parts: dict[str, list] = {key: [] for key in QUANTITIES}
     with torch.no_grad():
         for batch in windows.batches(256):
             path, y = model(batch), batch.target.double()
@@ -90,8 +98,14 @@ def judge(
             parts["block"].append([each[:, :blocks] for each in both])
             parts["window"].append([each[:, blocks] for each in both])
             draws = array(path.sample(arguments.draws, generator))
-            parts["maximum"].append(drawn(draws.max(-1), y.numpy().max(-1), random))
-            parts["ramp"].append(drawn(largest_change(draws), largest_change(y.numpy()), random))
+            for name, statistic in (("maximum", "max"), ("ramp", "ramp")):
+                of_draws, of_y = (
+                    over_blocks(statistic, paths, horizon)[:, :, 0]
+                    for paths in (draws, y.numpy()[:, None])
+                )
+                found = drawn(of_draws, of_y[:, 0], random)
+                parts[name].append(found)
+                parts[f"{name}, widened"].append(widened(found, of_draws, widening, statistic))
     return {
         key: {
             what: np.concatenate([part[i] for part in own]).reshape(
@@ -115,10 +129,18 @@ def drawn(draws: np.ndarray, y: np.ndarray, random: np.random.Generator) -> list
     return [pit, high - low, crps_ensemble(y, draws)]
 
 
-def largest_change(paths: np.ndarray) -> np.ndarray:
-    change = np.diff(paths, axis=-1)
-    at = np.abs(change).argmax(-1)[..., None]
-    return np.take_along_axis(change, at, -1)[..., 0]
+def widened(
+    found: list[np.ndarray], draws: np.ndarray, widening: Widening, statistic: str
+) -> list[np.ndarray]:
+    """The same of widened intervals: a rank moves to the level whose interval just holds it."""
+    pit, _, crps = found
+    horizon = int(widening.blocks[-1])
+    levels = np.linspace(1.0, 100.0, 199)
+    taken = [widening.level(statistic, horizon, level) for level in levels]
+    level = np.interp(np.abs(2.0 * pit - 1.0), np.array(taken) / 100, levels / 100)
+    wide = widening.level(statistic, horizon, 80.0) / 200
+    low, high = np.quantile(draws, [0.5 - wide, 0.5 + wide], axis=-1)
+    return [0.5 + np.sign(pit - 0.5) * level / 2, high - low, crps]
 
 
 def covered(pit: np.ndarray, level: float) -> np.ndarray:
@@ -213,7 +235,7 @@ def plots(found, folder, ids) -> None:
     """Reliability by quantity, and coverage by lead time, as one page."""
     titles = {
         "step": "steps", "block": "shorter sums", "window": "sums over the window",
-        "maximum": "maxima", "ramp": "ramps",
+        "maximum, widened": "maxima, widened,", "ramp, widened": "ramps, widened,",
     }  # fmt: skip
     parts = []
     for quantity, title in titles.items():

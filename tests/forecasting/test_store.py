@@ -220,7 +220,14 @@ def test_an_earlier_run_is_only_replaced_if_told(whole, frame, tiny, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"df": "no frame"}, {"val_size": 0}, {"test_size": 1000}, {"train_size": 5}],
+    [
+        {"df": "no frame"},
+        {"val_size": 0},
+        {"test_size": 1000},
+        {"train_size": 5},
+        {"resume": True, "overwrite": True},
+        {"resume": True, "run_dir": None},
+    ],
 )
 def test_a_fit_that_cannot_be_leaves_no_folder(frame, tiny, tmp_path, change):
     arguments = {"df": frame, "run_dir": tmp_path / "a" / "run"} | change

@@ -34,7 +34,8 @@ NAMES = {
 DATA_NAMES = {"exchange_rate": "Exchange", "weather": "Weather", "national_illness": "ILI"}
 QUANTITIES = {
     "step": "steps", "block": "shorter sums", "window": "sum over the window",
-    "maximum": "maximum", "ramp": "ramp",
+    "maximum": "maximum", "maximum, widened": "maximum, widened", "ramp": "ramp",
+    "ramp, widened": "ramp, widened",
 }  # fmt: skip
 
 

@@ -73,6 +73,7 @@ def aggregate_columns(
     steps: int,
     levels: Sequence[float],
     generator: torch.Generator,
+    taken: Sequence[float] | None = None,
 ) -> dict[str, Floats]:
     """Mean, median and intervals of a statistic over each whole block of a path.
 
@@ -86,6 +87,8 @@ def aggregate_columns(
         steps: length of a block; a remainder at the end of the path is left out.
         levels: of the intervals, per cent.
         generator: of the draws.
+        taken: of an interval from draws, the level between whose quantiles it lies (`Widening`);
+            None takes `levels`.
 
     Returns:
         Columns [batch, blocks] each.
@@ -104,11 +107,17 @@ def aggregate_columns(
             weights /= steps
         return interval_columns(name, path.functional(weights), levels)
     _check_ramp(statistic, steps)
-    return drawn_columns(name, array(path.sample(DRAWS, generator)), statistic, steps, levels)
+    draws = array(path.sample(DRAWS, generator))
+    return drawn_columns(name, draws, statistic, steps, levels, taken)
 
 
 def drawn_columns(
-    name: str, draws: Floats, statistic: Statistic, steps: int, levels: Sequence[float]
+    name: str,
+    draws: Floats,
+    statistic: Statistic,
+    steps: int,
+    levels: Sequence[float],
+    taken: Sequence[float] | None = None,
 ) -> dict[str, Floats]:
     """The same columns of any statistic, from joint draws [batch, draws, H].
 
@@ -118,10 +127,20 @@ def drawn_columns(
     if statistic not in get_args(Statistic):
         raise ValueError(f"statistic is {statistic!r}, expected one of {get_args(Statistic)}.")
     _check_ramp(statistic, steps)
-    batch, count, horizon = draws.shape
+    of_blocks = np.moveaxis(over_blocks(statistic, draws, steps), 1, -1)
+    return draw_columns(name, of_blocks, levels, taken)
+
+
+def over_blocks(statistic: str, paths: Floats, steps: int) -> Floats:
+    """A statistic of each whole block of paths [batch, draws, H]: [batch, draws, blocks].
+
+    Example:
+        >>> over_blocks("max", np.array([[[1.0, 3.0, 2.0, 0.0]]]), 2)
+        array([[[3., 2.]]])
+    """
+    batch, count, horizon = paths.shape
     blocks = horizon // steps
-    parts = draws[:, :, : blocks * steps].reshape(batch, count, blocks, steps)
-    return draw_columns(name, np.moveaxis(_of_block(statistic, parts), 1, -1), levels)
+    return _of_block(statistic, paths[:, :, : blocks * steps].reshape(batch, count, blocks, steps))
 
 
 def _check_ramp(statistic: Statistic, steps: int) -> None:
@@ -129,7 +148,7 @@ def _check_ramp(statistic: Statistic, steps: int) -> None:
         raise ValueError("a ramp needs at least 2 steps: give a longer `over`")
 
 
-def _of_block(statistic: Statistic, draws: Floats) -> Floats:
+def _of_block(statistic: str, draws: Floats) -> Floats:
     """Over the last axis: [batch, draws, blocks]."""
     if statistic == "sum":
         return np.asarray(draws.sum(-1))

@@ -18,7 +18,8 @@ from .coupling_fit import learn_coupling
 from .material import Material
 from .memory import Memory
 from .model import FittedModel
-from .store import check_same, read_config, write_coupling, write_start
+from .store import check_same, read_config, write_coupling, write_start, write_widening
+from .widening import Widening
 
 
 class DivergedError(ValueError):
@@ -58,9 +59,15 @@ def train(
             f"epoch: lower learning_rate (it is {config.learning_rate:g}), or look for extreme "
             "values in the data"
         )
-    # who interrupts wants to stop; what series share is then learned when the run goes on
+    # who interrupts wants to stop; the rest is then learned when the run goes on
     stopped = run is not None and outcome.reason is StopReason.INTERRUPTED
-    if config.series == "coupled" and contender == "EVE" and not stopped:
+    if contender != "EVE" or stopped:
+        return model, outcome
+    widening = Widening.measure(model.forecast, material.validation, config.seed)
+    model = replace(model, widening=widening)
+    if run is not None and not follows() and widening is not None:
+        write_widening(run, widening)
+    if config.series == "coupled":
         coupling = learn_coupling(model, material.train, material.validation, seed=config.seed)
         model = replace(model, coupling=coupling)
         if run is not None and not follows():

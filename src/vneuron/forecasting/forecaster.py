@@ -217,7 +217,12 @@ class EVEForecaster(AbstractForecaster):
         Raises:
             DataError: the data cannot be used; one line that says where and what to do.
             RunFolderError: `run_dir` holds something else.
+            ValueError: `resume` without a folder, or with `overwrite`.
         """
+        if resume and overwrite:
+            raise ValueError("resume goes on with the run that overwrite replaces: give one.")
+        if resume and run_dir is None:
+            raise ValueError("resume goes on with the run in run_dir: name the folder.")
         sizes = {"train_size": train_size, "val_size": val_size, "test_size": test_size}
         chosen = known_choices(run_dir, resume=resume)
         material = prepare(read_frame(df, self.config), self.config, **sizes, chosen=chosen)

@@ -17,6 +17,7 @@ from .data.rows import Floats, Ints
 from .intervals import Levels, array, check_levels, interval_columns, uncertainty_columns
 from .model import PREDICTION_BATCH, FittedModel, RawForecast
 from .panel_draws import coupled_draws, last_stamps
+from .widening import DRAWN, Widening
 
 NAME = "EVE"
 MOST_DRAWN = 2_000_000
@@ -110,7 +111,7 @@ def aggregates(
     horizon = model.config.horizon
     windows, scaling = model.last_windows(panel), model.scaling(panel)
     forecasts = model.raw_forecasts(windows, scaling, at_once(DRAWS, horizon))
-    return aggregates_of(panel, forecasts, horizon, statistic, over, levels, seed)
+    return aggregates_of(panel, forecasts, horizon, statistic, over, levels, seed, model.widening)
 
 
 def aggregates_of(
@@ -121,14 +122,21 @@ def aggregates_of(
     over: int | str | None,
     levels: Levels,
     seed: int,
+    widening: Widening | None = None,
 ) -> Any:
     """The same of forecasts that are at hand."""
     levels = check_levels(levels)
     steps = block_length(over, panel.freq, horizon)
     blocks = horizon // steps
+    taken = None
+    if widening is not None and statistic in DRAWN:
+        taken = [widening.level(statistic, steps, level) for level in levels]
     generator = torch.Generator().manual_seed(seed)
     parts = [
-        (each.series, aggregate_columns(NAME, each.path, statistic, steps, levels, generator))
+        (
+            each.series,
+            aggregate_columns(NAME, each.path, statistic, steps, levels, generator, taken),
+        )
         for each in forecasts
     ]
     times = panel.future_times(horizon)

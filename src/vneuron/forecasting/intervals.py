@@ -68,11 +68,20 @@ def interval_columns(
     return columns
 
 
-def draw_columns(name: str, draws: Floats, levels: Sequence[float]) -> dict[str, Floats]:
-    """The same columns from draws along the last axis."""
+def draw_columns(
+    name: str, draws: Floats, levels: Sequence[float], taken: Sequence[float] | None = None
+) -> dict[str, Floats]:
+    """The same columns from draws along the last axis.
+
+    Args:
+        name: of the model.
+        draws: along the last axis.
+        levels: in per cent; columns are called by them.
+        taken: the levels between whose quantiles the intervals lie; None takes `levels`.
+    """
     columns = {name: draws.mean(-1), f"{name}-median": np.median(draws, axis=-1)}
-    for level in levels:
-        tail = 0.5 - level / 200
+    for level, wide in zip(levels, levels if taken is None else taken, strict=True):
+        tail = 0.5 - wide / 200
         low, high = np.quantile(draws, [tail, 1 - tail], axis=-1)
         columns[f"{name}-lo-{level:g}"], columns[f"{name}-hi-{level:g}"] = low, high
     return columns

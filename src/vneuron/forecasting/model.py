@@ -35,6 +35,7 @@ from .laws.trajectory import AbstractPaths, AbstractTrajectory
 from .memory import Memory
 from .networks.forecast_network import AbstractForecastNetwork
 from .novelty import novelty
+from .widening import Widening
 
 PREDICTION_BATCH = 1024
 
@@ -67,12 +68,14 @@ class FittedModel:
         network: in evaluation mode.
         coupling: what series share; None where they are independent, or where the run stopped
             before it was learned (`shares` tells them apart).
+        widening: of intervals of maxima, minima and ramps; None where it was not measured.
     """
 
     config: ForecasterConfig
     memory: Memory
     network: AbstractForecastNetwork
     coupling: Coupling | None = None
+    widening: Widening | None = None
 
     @classmethod
     def untrained(

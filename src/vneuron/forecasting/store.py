@@ -20,8 +20,10 @@ from .coupling import Coupling
 from .data.errors import DataError
 from .memory import Memory
 from .model import FittedModel
+from .widening import Widening
 
 COUPLING = "coupling.npz"
+WIDENING = "widening.npz"
 
 LISTED_SERIES = 1000
 """More names than that are in `series.parquet` alone."""
@@ -146,8 +148,12 @@ def read_model(
     model = FittedModel.untrained(contender, config, read_memory(run))
     load_weights(run, checkpoint_name(contender, "best"), build_objective(model.network))
     model.network.to(config.torch_device())
-    if contender == "EVE" and config.series == "coupled" and run.exists(COUPLING):
-        return replace(model, coupling=Coupling.of_arrays(run.read_arrays(COUPLING)))
+    if contender != "EVE":
+        return model
+    if run.exists(WIDENING):
+        model = replace(model, widening=Widening.of_arrays(run.read_arrays(WIDENING)))
+    if config.series == "coupled" and run.exists(COUPLING):
+        model = replace(model, coupling=Coupling.of_arrays(run.read_arrays(COUPLING)))
     return model
 
 
@@ -167,6 +173,8 @@ def write_model(path: Path, model: FittedModel, *, overwrite: bool = False) -> N
         write_start(run, model.config, model.memory, {})
         name = checkpoint_name("EVE", "best")
         save_checkpoint(run, name, build_objective(model.network))
+        if model.widening is not None:
+            write_widening(run, model.widening)
         if model.coupling is not None:
             write_coupling(run, model.coupling)
 
@@ -174,3 +182,8 @@ def write_model(path: Path, model: FittedModel, *, overwrite: bool = False) -> N
 def write_coupling(run: RunFolder, coupling: Coupling) -> None:
     """Write what series share."""
     run.write_arrays(COUPLING, coupling.as_arrays())
+
+
+def write_widening(run: RunFolder, widening: Widening) -> None:
+    """Write how much wider intervals of maxima, minima and ramps are than their draws say."""
+    run.write_arrays(WIDENING, widening.as_arrays())

@@ -19,6 +19,7 @@ _ARTEFACTS = (
     "context.parquet",
     "familiarity.parquet",
     "coupling.npz",
+    "widening.npz",
     "events.jsonl",
     "vitals.parquet",
     "metrics.json",
@@ -38,7 +39,7 @@ class RunFolder(CheckedFolder):
 
         config.json · series.parquet · context.parquet · events.jsonl · vitals.parquet
         metrics.json · forecasts.parquet · report.html · checksums.json
-        familiarity.parquet, coupling.npz (of forecasters)
+        familiarity.parquet, coupling.npz, widening.npz (of forecasters)
         codes.npz · portrait.npz (of image models)
         checkpoints/*.safetensors (+ a readable .json each)
 
