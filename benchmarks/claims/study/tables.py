@@ -225,7 +225,7 @@ FAULTS = ("noise", "spikes", "stuck")
 
 
 def strength(frames: Frames, network: str) -> str:
-    """Clean MSE, and MSE under faults, against the twin, set by set."""
+    """Clean MSE, MSE under faults, and joint NLL in nats per step, against the twin, by set."""
     frame = with_faults(of(frames, "constraint_strength", network))
     rows = []
     for data in [*ordered(frame, "data", SETS), "all"]:
@@ -236,7 +236,12 @@ def strength(frames: Frames, network: str) -> str:
                 for s in STRENGTHS
             ]
             rows.append([data if score == "mse" else "", label, *cells])
-    return table(["data", "MSE − twin", *STRENGTHS], rows)
+        joint = [
+            difference(column(part, s, "joint_nll"), column(part, "twin", "joint_nll")).text(2)
+            for s in STRENGTHS
+        ]
+        rows.append(["", "joint NLL", *joint])
+    return table(["data", "less the twin's", *STRENGTHS], rows)
 
 
 def strength_vitals(frames: Frames, network: str) -> str:

@@ -108,7 +108,8 @@ class AbstractForecaster(ABC):
 
         Args:
             statistic: "sum" and "mean" are exact; "max", "min" and "ramp" (largest change between
-                neighbouring steps) come from 2,000 joint draws.
+                neighbouring steps) come from 2,000 joint draws, their intervals widened until they
+                hold on validation windows as often as those of steps (`Widening`; not `across`).
             over: length of a block: steps, or a duration such as "24h"; None is the horizon. What
                 remains of the horizon after whole blocks is left out.
             across: True takes the sum of all series, a mapping the sum with these weights by id
