@@ -3,9 +3,9 @@
     python benchmarks/autopilot/studies.py DATA_FOLDER --budget 30 --repetitions 3
     python benchmarks/autopilot/studies.py DATA_FOLDER --table
 
-Methods: "autopilot" (TPE over quality, health and cost under the gates, the default configuration
-first, trials stopped by vitals with weights fitted without the set, knee of the front near its
-best quality); "quality" (the same, quality alone under the gates); "tpe" (Optuna's TPE with
+Methods: "autopilot" (quality, health and cost under the gates; the default configuration and the
+portfolio first, then neighbours of the best and TPE; trials stopped by vitals with weights fitted
+without the set; knee of the front near its best quality); "quality" (the same, quality alone under the gates); "tpe" (Optuna's TPE with
 Hyperband on validation loss alone); "halving" (random search with successive halving, chosen
 lexicographically: the reference's). Winners are those of training and validation rows; each is
 refitted once under the trials' caps and scored on 1,024 test windows, as is the default
@@ -27,6 +27,7 @@ from protocol import SETS, STEPS, TEST_WINDOWS, bench_of, plan_of, space_for, wr
 
 from vneuron.autopilot.losses import window_losses
 from vneuron.autopilot.pareto import choose
+from vneuron.autopilot.portfolio import opening
 from vneuron.autopilot.pruner import VitalsPruner
 from vneuron.autopilot.results import trials_frame
 from vneuron.autopilot.space import configuration
@@ -40,7 +41,7 @@ from vneuron.forecasting.model import FittedModel
 from vneuron.training.loop import Trainer
 
 METHODS = {
-    "autopilot": {"goal": "pareto", "sampler": "tpe", "pruner": "vitals"},
+    "autopilot": {"goal": "pareto", "sampler": "neighbours", "pruner": "vitals"},
     "quality": {"goal": "quality", "sampler": "tpe", "pruner": "vitals"},
     "tpe": {"goal": "quality", "sampler": "tpe", "pruner": "hyperband"},
     "halving": {"goal": "lexicographic", "sampler": "random", "pruner": "halving"},
@@ -118,7 +119,8 @@ def search(plan, space, bench, method: str, name: str, arguments):
     if method in OWN:
         weights = json.loads((arguments.pool / "weights.json").read_text())[name]
         study.pruner = VitalsPruner(weights)
-        study.enqueue_trial(space.default(plan.base))
+        for options in (space.default(plan.base), *opening(space, plan.base)):
+            study.enqueue_trial(options)
     began = process_time()
     ends: dict[int, float] = {}
 

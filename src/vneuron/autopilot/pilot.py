@@ -34,7 +34,8 @@ class AutoPilot:
     A trial is an ordinary fit under caps: at most `steps` optimiser steps per epoch, judged on at
     most `windows` validation windows, on each of `folds` rolling origins. The search sees training
     and validation rows only. What the data decide (look-back, encoder, features) is decided once,
-    before it; the default configuration is its first trial. The chosen configuration is then
+    before it; the default configuration is its first trial, and configurations that did well on
+    other data are the next (`portfolio`). The chosen configuration is then
     fitted without caps, into an ordinary run folder, and compared, over seeds and on test rows,
     with its deterministic twin and with the default configuration.
 
@@ -54,10 +55,13 @@ class AutoPilot:
         workers: processes, each with one thread.
         pruner: "vitals", "curve" (the validation curve alone), or "none"; with one objective or
             another goal also "hyperband", "halving" or "median".
-        sampler: "tpe", "random", "nsga2" or "gp" (Optuna's).
+        sampler: "neighbours" (half of the trials near the best ones, the others by TPE), "tpe",
+            "random", "nsga2" or "gp" (Optuna's).
         folds: rolling origins that a trial is judged on.
         steps: cap on an epoch's steps in trials; None is none.
         windows: cap on validation windows in trials; 0 is none.
+        portfolio: whether to begin with configurations that did well on other data, as far as the
+            space holds them.
         seeds: refits for the comparison; 0 leaves it out.
         storage: address of the study (`open_storage`); None is SQLite in its folder.
         study: its name there.
@@ -87,10 +91,11 @@ class AutoPilot:
         time: float | None = None,
         workers: int = 1,
         pruner: PrunerName = "vitals",
-        sampler: SamplerName = "tpe",
+        sampler: SamplerName = "neighbours",
         folds: int = 1,
         steps: int | None = 100,
         windows: int = 2048,
+        portfolio: bool = True,
         seeds: int = 3,
         storage: str | None = None,
         study: str = "autopilot",
@@ -112,6 +117,7 @@ class AutoPilot:
             folds=folds,
             steps=steps,
             windows=windows,
+            portfolio=portfolio,
             seed=seed,
         )
         self.space.check(base if input_size else _with_some_context(base))

@@ -14,7 +14,7 @@ __all__ = ["Goal", "Plan", "PrunerName", "SamplerName"]
 
 Goal: TypeAlias = Literal["pareto", "lexicographic", "quality"]
 PrunerName: TypeAlias = Literal["vitals", "curve", "hyperband", "halving", "median", "none"]
-SamplerName: TypeAlias = Literal["tpe", "random", "nsga2", "gp"]
+SamplerName: TypeAlias = Literal["neighbours", "tpe", "random", "nsga2", "gp"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Plan:
         folds: rolling origins that a trial is judged on.
         steps: at most so many optimiser steps per epoch of a trial; None is the trainer's.
         windows: at most so many validation windows judge a trial; 0 takes all.
+        portfolio: whether the search begins with the library's portfolio.
         seed: of the sampler.
         sizes: train_size, val_size, test_size.
         space: its name or its file's text, for whoever joins and for the record.
@@ -43,10 +44,11 @@ class Plan:
     objectives: tuple[str, ...] = ("joint_nll", "fault_share", "parameters")
     goal: Goal = "pareto"
     pruner: PrunerName = "vitals"
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName = "neighbours"
     folds: int = 1
     steps: int | None = 100
     windows: int = 2048
+    portfolio: bool = True
     seed: int = 0
     sizes: Mapping[str, Any] = field(default_factory=dict)
     space: Mapping[str, Any] | None = None

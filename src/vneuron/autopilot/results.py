@@ -81,6 +81,7 @@ def trials_frame(study: optuna.Study) -> pd.DataFrame:
                 "state": trial.state.name.lower(),
                 "reason": result.get("reason"),
                 "default": bool(trial.user_attrs.get("default", False)),
+                "portfolio": bool(trial.user_attrs.get("portfolio", False)),
                 "retry_of": trial.user_attrs.get("retry_of"),
                 "valid": all(gate <= 1e-9 for gate in gates) if gates else None,
                 "penalty": result.get("penalty"),

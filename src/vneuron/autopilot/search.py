@@ -20,6 +20,7 @@ from .leases import Owner, reclaim
 from .panel_file import fingerprint, write_panel
 from .pareto import Chosen, choose
 from .plan import Plan
+from .portfolio import opening
 from .progress import SearchProgress
 from .space import AbstractSpace, FunctionSpace, Space, configuration
 from .space_files import space_of
@@ -147,7 +148,7 @@ class Search:
             self.study, _ = open_study(self.storage, self.name, plan, resume=resume)
             if isinstance(self.space, Space):
                 self.space = self.space.bound(plan.base)
-                self._enqueue_default(self.space)
+                self._enqueue_opening(self.space)
         self.bench = Workbench(self.panel, self.plan.sizes, self.plan.folds, self.plan.windows)
         lost = patiently(lambda: reclaim(self.study, Owner()))
         if lost:
@@ -178,14 +179,24 @@ class Search:
                     "give the file, target and treatment that it was begun with"
                 )
 
-    def _enqueue_default(self, space: Space) -> None:
-        """The default configuration is the first trial, so that nothing worse is chosen."""
+    def _enqueue_opening(self, space: Space) -> None:
+        """The default configuration first, so that nothing worse is chosen, then the portfolio.
+
+        Its members leave half of the trials to the sampler.
+        """
+        fresh = not self.study.get_trials(deepcopy=False)
         default = space.default(self.plan.base)
         if default is None:
             self.notes.append("the default configuration lies outside the space: it is not a trial")
-            return
-        if not self.study.get_trials(deepcopy=False):
+        elif fresh:
             self.study.enqueue_trial(default, user_attrs={"default": True})
+        if not fresh or not self.plan.portfolio:
+            return
+        members = opening(space, self.plan.base)
+        if self.budget.trials is not None:
+            members = members[: self.budget.trials // 2]
+        for member in members:
+            self.study.enqueue_trial(member, user_attrs={"portfolio": True})
 
     # -- the search ------------------------------------------------------------------------
 

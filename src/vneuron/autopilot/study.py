@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .backend import hushed, optuna
+from .neighbours import NeighbourSampler
 from .plan import Plan
 from .pruner import CURVE, PROGRESS, VitalsPruner
 from .storage import may_hold, open_storage, shown
@@ -112,12 +113,13 @@ def build_sampler(plan: Plan, worker: int = 0, drawn: int = 0) -> BaseSampler:
             return samplers.NSGAIISampler(seed=seed)
         if plan.sampler == "gp":
             return samplers.GPSampler(seed=seed, n_startup_trials=STARTUP)
-        return samplers.TPESampler(
+        tpe = samplers.TPESampler(
             seed=seed,
             multivariate=True,
             group=True,
             n_startup_trials=STARTUP,
         )
+        return NeighbourSampler(tpe, seed) if plan.sampler == "neighbours" else tpe
 
 
 def build_pruner(plan: Plan) -> BasePruner:

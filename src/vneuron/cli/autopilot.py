@@ -84,8 +84,13 @@ def run(
         ),
     ] = "vitals",
     sampler: Annotated[
-        str, typer.Option(rich_help_panel=SEARCH, help="tpe, random, nsga2 or gp.")
-    ] = "tpe",
+        str,
+        typer.Option(
+            rich_help_panel=SEARCH,
+            help="neighbours (half of the trials near the best ones, half by tpe), tpe, random, "
+            "nsga2 or gp.",
+        ),
+    ] = "neighbours",
     folds: Annotated[
         int, typer.Option(rich_help_panel=SEARCH, help="Rolling origins a trial is judged on.")
     ] = 1,
@@ -99,6 +104,14 @@ def run(
             rich_help_panel=SEARCH, help="Cap on validation windows in trials; 0 for none."
         ),
     ] = 2048,
+    portfolio: Annotated[
+        bool,
+        typer.Option(
+            "--portfolio/--no-portfolio",
+            rich_help_panel=SEARCH,
+            help="Begin with configurations that did well on other data.",
+        ),
+    ] = True,
     seeds: Annotated[
         int,
         typer.Option(
@@ -182,6 +195,7 @@ def run(
         folds=folds,
         steps=steps or None,
         windows=windows,
+        portfolio=portfolio,
         seeds=seeds,
         storage=storage,
         study=study,
