@@ -5,12 +5,12 @@
 
 Methods: "autopilot" (quality, health and cost under the gates; the default configuration and the
 portfolio first, then neighbours of the best and TPE; trials stopped by vitals with weights fitted
-without the set; knee of the front near its best quality); "quality" (the same, quality alone under the gates); "tpe" (Optuna's TPE with
-Hyperband on validation loss alone); "halving" (random search with successive halving, chosen
-lexicographically: the reference's). Winners are those of training and validation rows; each is
-refitted once under the trials' caps and scored on 1,024 test windows, as is the default
-configuration ("default", no search). Caps: 5 epochs of 12 steps of 64 windows, 256 validation
-windows. Resumable: one Parquet file per set, method and repetition.
+without the set; knee of the front near its best quality); "quality" (the same by TPE, quality alone
+under the gates); "tpe" (Optuna's TPE with Hyperband on validation loss alone); "halving" (random
+search with successive halving, chosen lexicographically: the reference's). Winners are those of
+training and validation rows; each is refitted once under the trials' caps and scored on 1,024 test
+windows, as is the default configuration ("default", no search). Caps: 5 epochs of 12 steps of 64
+windows, 256 validation windows. Resumable: one Parquet file per set, method and repetition.
 """
 
 from __future__ import annotations
