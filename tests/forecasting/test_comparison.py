@@ -144,3 +144,14 @@ def test_one_series_of_few_rows(config):
     metrics = score_field(found, panel)
     assert metrics["windows"] == 1
     assert all(np.isfinite(metrics["test"]["EVE"][k]) for k in ("mse", "joint_nll", "energy"))
+
+
+def test_epochs_of_large_data_are_judged_on_windows_spread_over_all(material, monkeypatch):
+    from vneuron.forecasting import material as module
+
+    assert material.judged is material.validation
+    monkeypatch.setattr(module, "JUDGED_WINDOWS", 7)
+    count = len(material.validation)
+    assert count > 7
+    expected = material.validation.starts[np.linspace(0, count - 1, 7).astype(int)]
+    assert material.judged.starts.tolist() == expected.tolist()

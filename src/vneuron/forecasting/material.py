@@ -35,6 +35,8 @@ from .networks.normalisation import Location, choose_location
 from .season import find_season
 
 LOCATION_WINDOWS = 4096
+JUDGED_WINDOWS = 131_072
+"""Beyond so many validation windows an epoch would be judged for longer than it is trained."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,13 @@ class Material:
     def notes(self) -> tuple[str, ...]:
         """What was done to the data, one sentence each."""
         return (*self.panel.notes, *self.split.notes, *self.scaling.notes)
+
+    @property
+    def judged(self) -> Windows:
+        """The validation windows by which epochs are judged: all, or 131,072 evenly spaced."""
+        if len(self.validation) <= JUDGED_WINDOWS:
+            return self.validation
+        return self.validation.take(evenly_spaced(len(self.validation), JUDGED_WINDOWS))
 
     @property
     def trial_data(self) -> TrialData:
