@@ -1,5 +1,7 @@
 """The models of one run side by side: what is trained, scored, shown and found again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -155,3 +157,9 @@ def test_epochs_of_large_data_are_judged_on_windows_spread_over_all(material, mo
     assert count > 7
     expected = material.validation.starts[np.linspace(0, count - 1, 7).astype(int)]
     assert material.judged.starts.tolist() == expected.tolist()
+
+
+def test_devices_that_are_not_there_are_refused_before_any_trial(frame, config):
+    asked = replace(config, devices=1000, device="cpu", encoder="auto")
+    with pytest.raises(ValueError, match="devices is 1000, a CPU core each, expected at most"):
+        prepare(Panel.from_frame(frame), asked)

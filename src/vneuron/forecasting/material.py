@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..training.launch import check_devices
 from .config import ForecasterConfig, suited_batch
 from .context_choice import (
     EARLY,
@@ -120,7 +121,9 @@ def prepare(
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
+        ValueError: the devices that training asks for are not there.
     """
+    check_devices(config.training(quiet=True))
     sizes: dict[str, Size] = {
         "train_size": train_size,
         "val_size": val_size,

@@ -58,6 +58,16 @@ def processes(config: TrainingConfig) -> int:
     return int(os.environ["WORLD_SIZE"]) if under_torchrun() else config.devices
 
 
+def check_devices(config: TrainingConfig) -> None:
+    """Refuse devices that are not there, before anything is computed.
+
+    Raises:
+        ValueError: so many are not there.
+    """
+    if not under_torchrun():
+        _accelerator(config, config.devices)
+
+
 def build_fabric(config: TrainingConfig) -> Fabric:
     """Lightning's Fabric for a configuration.
 
