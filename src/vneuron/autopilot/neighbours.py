@@ -50,6 +50,7 @@ class NeighbourSampler(optuna.samplers.BaseSampler):
         self.leaders = leaders
         self.moved = moved
         self.step = step
+        self._asked: tuple[int, Mapping[str, Any] | None] = (-1, None)
 
     def reseed_rng(self) -> None:
         """As Optuna asks of a process that it has forked."""
@@ -59,7 +60,8 @@ class NeighbourSampler(optuna.samplers.BaseSampler):
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial
     ) -> dict[str, Any]:
         """None for a neighbour: its options are moved one by one."""
-        if self._leader(study, trial) is not None:
+        self._asked = trial.number, self._chosen(study, trial)  # once a trial: a storage is slow
+        if self._asked[1] is not None:
             return {}
         return self.other.infer_relative_search_space(study, trial)
 
@@ -103,6 +105,12 @@ class NeighbourSampler(optuna.samplers.BaseSampler):
         self.other.after_trial(study, trial, state, values)
 
     def _leader(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> Mapping[str, Any] | None:
+        number, leader = self._asked
+        return leader if number == trial.number else self._chosen(study, trial)
+
+    def _chosen(
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial
     ) -> Mapping[str, Any] | None:
         """The options around which a trial is to look; None where it is the other sampler's."""
