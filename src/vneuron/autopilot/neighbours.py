@@ -144,7 +144,7 @@ def moved(
     """
     kinds = optuna.distributions
     if isinstance(distribution, kinds.CategoricalDistribution):
-        choices = list(distribution.choices)
+        choices: list[Any] = list(distribution.choices)
         numbers = all(isinstance(c, int | float) and not isinstance(c, bool) for c in choices)
         if not numbers or len(choices) < 2:
             return choices[int(random.integers(len(choices)))]
