@@ -48,7 +48,15 @@ def test_the_object_that_json_prints(fitted):
         (["--network", "reference", "--activity", "raw", "--latent-dim", "2"], {"activity": "raw"}),
         (["--control", "projection", "--scale-form", "gauge"], {"scale_form": "gauge"}),
         (["--precision", "bf16-mixed"], {"precision": "bf16-mixed", "compile": False}),
-        pytest.param(["--compile"], {"compile": True}, marks=pytest.mark.slow),
+        pytest.param(
+            ["--compile"],
+            {"compile": True},
+            marks=[
+                pytest.mark.slow,
+                # the compiler looks at .grad of what it traces, and torch warns of that
+                pytest.mark.filterwarnings("default:The .grad attribute of a Tensor:UserWarning"),
+            ],
+        ),
     ],
 )
 def test_priors_and_forms_by_name(vneuron, small, place, table, options, found):
