@@ -506,6 +506,8 @@ def test_in_bfloat16_it_learns_about_the_same(fitted, frame, tiny):
 
 
 @pytest.mark.slow
+# the compiler looks at .grad of what it traces, and torch warns of that
+@pytest.mark.filterwarnings("default:The .grad attribute of a Tensor:UserWarning")
 def test_compiled_it_learns_the_same(frame, tiny):
     options = {**tiny, "encoder": "linear", "features": "window", "dropout": 0.0, "epochs": 1}
     one, other = (
