@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..forecasting.config import ForecasterConfig
+from .backend import optuna
 from .space import Space, configuration
 
-__all__ = ["PORTFOLIO", "opening"]
+__all__ = ["PORTFOLIO", "enqueue_opening", "opening"]
 
 PORTFOLIO: tuple[Mapping[str, Any], ...] = (
     {
@@ -113,3 +114,21 @@ def opening(space: Space, base: ForecasterConfig) -> list[dict[str, Any]]:
         if place is not None and place not in [space.default(base), *found]:
             found.append(place)
     return found
+
+
+def enqueue_opening(
+    study: optuna.Study, space: Space, base: ForecasterConfig, trials: int | None
+) -> None:
+    """Queue the members that have a place; half of the trials are left to the sampler.
+
+    Args:
+        study: fresh, but for the default configuration.
+        space: as `opening`.
+        base: as `opening`.
+        trials: how many there will be; None takes all members.
+    """
+    members = opening(space, base)
+    if trials is not None:
+        members = members[: trials // 2]
+    for member in members:
+        study.enqueue_trial(member, user_attrs={"portfolio": True})

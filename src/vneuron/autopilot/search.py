@@ -20,7 +20,7 @@ from .leases import Owner, reclaim
 from .panel_file import fingerprint, write_panel
 from .pareto import Chosen, choose
 from .plan import Plan
-from .portfolio import opening
+from .portfolio import enqueue_opening
 from .progress import SearchProgress
 from .space import AbstractSpace, FunctionSpace, Space, configuration
 from .space_files import space_of
@@ -180,23 +180,15 @@ class Search:
                 )
 
     def _enqueue_opening(self, space: Space) -> None:
-        """The default configuration first, so that nothing worse is chosen, then the portfolio.
-
-        Its members leave half of the trials to the sampler.
-        """
+        """The default configuration first, so that nothing worse is chosen, then the portfolio."""
         fresh = not self.study.get_trials(deepcopy=False)
         default = space.default(self.plan.base)
         if default is None:
             self.notes.append("the default configuration lies outside the space: it is not a trial")
         elif fresh:
             self.study.enqueue_trial(default, user_attrs={"default": True})
-        if not fresh or not self.plan.portfolio:
-            return
-        members = opening(space, self.plan.base)
-        if self.budget.trials is not None:
-            members = members[: self.budget.trials // 2]
-        for member in members:
-            self.study.enqueue_trial(member, user_attrs={"portfolio": True})
+        if fresh and self.plan.portfolio:
+            enqueue_opening(self.study, space, self.plan.base, self.budget.trials)
 
     # -- the search ------------------------------------------------------------------------
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import narwhals as nw
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from .data.columns import read_values
 from .data.errors import DataError
 from .data.frame import Panel
-from .data.rows import Floats, Ints, name_some
-from .data.stamps import read_stamps
+from .data.rows import Floats, name_some
+from .row_place import RowPlace
 
 Total: TypeAlias = float | Mapping[Any, float] | object
 """One number for each series, numbers by id, or a frame (unique_id, ds, ds_end, y)."""
@@ -64,7 +62,7 @@ class Knowledge:
         """
         if observed is None and total is None and bounds is None and linear is None:
             raise DataError("nothing to condition on: give observed, total, bounds or linear")
-        place = _Place(panel, horizon)
+        place = RowPlace(panel, horizon)
         seen = np.full((len(panel), horizon), np.nan)
         if observed is not None:
             table = place.table(observed, "observed", ("ds", "y"))
@@ -80,7 +78,7 @@ class Knowledge:
         found._check(place)
         return found
 
-    def _check(self, place: _Place) -> None:
+    def _check(self, place: RowPlace) -> None:
         """Facts must be numbers, leave something possible, and say something new."""
         if np.isinf(self.observed).any():
             series, step = _first(np.isinf(self.observed))
@@ -138,99 +136,6 @@ class Knowledge:
             )
 
 
-class _Place:
-    """Where a row of a user's frame belongs: which series, which step of its forecast."""
-
-    def __init__(self, panel: Panel, horizon: int) -> None:
-        self.panel = panel
-        self.horizon = horizon
-        self.future = panel.future_times(horizon).view(np.int64)
-
-    def name(self, series: int, step: int) -> str:
-        """A step for messages."""
-        return f"series {self.panel.ids[series]!r}, {self._clock(self.future[series, step])}"
-
-    def table(self, frame: object, what: str, columns: Sequence[str]) -> nw.DataFrame[Any]:
-        """A frame with these columns, and unique_id unless there is one series alone."""
-        native = nw.from_native(frame, pass_through=True)
-        if isinstance(native, nw.LazyFrame):
-            native = native.collect()
-        if not isinstance(native, nw.DataFrame):
-            raise DataError(
-                f"{what} is a {type(frame).__name__}, expected a pandas or polars frame with "
-                f"columns {name_some(('unique_id', *columns), 10)}"
-            )
-        needed = columns if len(self.panel) == 1 else ("unique_id", *columns)
-        absent = [name for name in needed if name not in native.columns]
-        if absent:
-            raise DataError(
-                f"{what} has no column {name_some(absent)} but {name_some(native.columns, 10)}: "
-                "rename its columns"
-            )
-        return native
-
-    def series(self, table: nw.DataFrame[Any], what: str) -> Ints:
-        """Positions in the panel, [rows]."""
-        if "unique_id" not in table.columns:
-            return np.zeros(len(table), dtype=np.int64)
-        return np.array([self.position(own, what) for own in table["unique_id"].to_list()], int)
-
-    def position(self, series: object, what: str) -> int:
-        """Of one id."""
-        if str(series) not in self.panel.ids:
-            raise DataError(
-                f"{what} names series {str(series)!r}, which is not forecast; there are "
-                f"{name_some(self.panel.ids)}: drop it"
-            )
-        return self.panel.ids.index(str(series))
-
-    def rows(self, table: nw.DataFrame[Any], what: str) -> tuple[Ints, Ints]:
-        """Series and step of each row, [rows] each, no two the same.
-
-        Raises:
-            DataError: a step that is told twice.
-        """
-        series, steps = self.series(table, what), self.steps(table, "ds", what)
-        cells = series * self.horizon + steps
-        if len(np.unique(cells)) < len(cells):
-            taken, counts = np.unique(cells, return_counts=True)
-            at, step = divmod(int(taken[np.argmax(counts > 1)]), self.horizon)
-            raise DataError(f"{self.name(at, step)}: {what} holds this step twice: drop one row")
-        return series, steps
-
-    def steps(self, table: nw.DataFrame[Any], column: str, what: str) -> Ints:
-        """Steps of the forecast, from 0, [rows]."""
-        own = self.panel.time_kind
-        # 05/06/2026 alone does not say which is the day; the steps of the forecast do.
-        expected = None if own.kind == "integer" else np.unique(self.future)
-        stamps, kind = read_stamps(table[column], column, expected=expected)
-        if (kind.kind == "integer") != (own.kind == "integer") or (
-            (kind.zone is None) != (own.zone is None)
-        ):
-            raise DataError(
-                f"{what}: the times of {column!r} are of another kind ({kind.kind}, zone "
-                f"{kind.zone}) than the series' ({own.kind}, zone {own.zone}): convert them"
-            )
-        ahead = self.future[self.series(table, what)]
-        same = ahead == stamps[:, None]
-        if not same.any(-1).all():
-            row = int(np.argmin(same.any(-1)))
-            first, last = self._clock(ahead[row, 0]), self._clock(ahead[row, -1])
-            raise DataError(
-                f"{what}, row {row} (counted from 0): {self._clock(stamps[row])} is no step of "
-                f"the forecast, which goes from {first} to {last}: drop such rows (older values "
-                "belong to the context, predict's df)"
-            )
-        return np.asarray(same.argmax(-1))
-
-    def _clock(self, stamp: np.int64) -> str:
-        if self.panel.time_kind.kind == "integer":
-            return str(stamp)
-        clock = pd.Timestamp(int(stamp), unit="ns").floor("s")
-        zone = self.panel.time_kind.zone
-        return (clock if zone is None else clock.tz_localize("UTC").tz_convert(zone)).isoformat()
-
-
 def _first(wrong: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     """Where the first one is."""
     return tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -239,7 +144,7 @@ def _first(wrong: npt.NDArray[np.bool_]) -> tuple[int, ...]:
 _Sum: TypeAlias = tuple[int, Floats, float]
 
 
-def _totals(total: Total, place: _Place) -> list[_Sum]:
+def _totals(total: Total, place: RowPlace) -> list[_Sum]:
     """One weighted sum per known total: its series, weights [H], value."""
     whole = np.ones(place.horizon)
     if isinstance(total, int | float | np.number):
@@ -283,7 +188,7 @@ def _number(value: object, what: str) -> float:
     raise DataError(f"{what} is {value!r}, expected a number: leave out what is not known")
 
 
-def _linear(linear: Linear, place: _Place) -> list[_Sum]:
+def _linear(linear: Linear, place: RowPlace) -> list[_Sum]:
     try:
         weights, values = (np.asarray(part, dtype=np.float64) for part in linear)
     except (TypeError, ValueError):
@@ -310,7 +215,7 @@ def _linear(linear: Linear, place: _Place) -> list[_Sum]:
     return [(own, weights[own, row], float(values[own, row])) for own, row in rows]
 
 
-def _stacked(sums: list[_Sum], place: _Place) -> tuple[Floats, Floats]:
+def _stacked(sums: list[_Sum], place: RowPlace) -> tuple[Floats, Floats]:
     """Sums as [series, F, H] and [series, F], F the most that one series has."""
     count = np.bincount([own for own, _, _ in sums], minlength=len(place.panel))
     weights = np.zeros((len(place.panel), count.max(initial=0), place.horizon))
@@ -322,7 +227,7 @@ def _stacked(sums: list[_Sum], place: _Place) -> tuple[Floats, Floats]:
     return weights, values
 
 
-def _read_bounds(bounds: Bounds, place: _Place, lower: Floats, upper: Floats) -> None:
+def _read_bounds(bounds: Bounds, place: RowPlace, lower: Floats, upper: Floats) -> None:
     """Write bounds into two arrays that are open everywhere."""
     if isinstance(bounds, tuple):
         if len(bounds) != 2:
