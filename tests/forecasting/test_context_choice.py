@@ -81,8 +81,10 @@ def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(mon
     assert {count for *_, count in tried} == {7}  # the same validation targets for each
     decided = material.config
     assert (decided.input_size, decided.encoder, decided.features) == (7, "mlp", "place")
-    # what else the features tell is tried at the size and with the encoder that were found
-    assert tried[-2:] == [(7, Reader("mlp", "window"), 7), (7, Reader("mlp", "place"), 7)]
+    # what else the features tell is tried at the size and with the encoder that were found, and
+    # then the start, whose other choice has been tried by then
+    last = [Reader("mlp", "window"), Reader("mlp", "place"), Reader("mlp", "place", "ridge")]
+    assert tried[-3:] == [(7, reader, 7) for reader in last]
     assert material.train.input_size == 7
 
 
@@ -244,7 +246,7 @@ def test_a_model_is_not_told_a_level_that_it_would_have_to_extrapolate(monkeypat
     monkeypatch.setattr(
         context_choice, "trial", lambda reader, *_: tried.append(reader) or judged(1.0)
     )
-    config = ForecasterConfig(4, 12, encoder="linear")
+    config = ForecasterConfig(4, 12, encoder="linear", start="level")
     frame = two_series()
     windows_of(frame, config)
     assert [reader.features for reader in tried] == ["window", "series"]

@@ -13,10 +13,10 @@ from vneuron.forecasting.usefulness import HeldOut, measure_usefulness
 from vneuron.functional.gaussian import SCALE_FLOOR
 
 
-def trained(k=1, likelihood="student", gain=1.0, noise="steered", scale="input"):
+def trained(k=1, likelihood="student", gain=1.0, noise="steered", scale="input", start="level"):
     config = ForecasterConfig(
         horizon=4, input_size=6, units=3, latent_dim=k, hidden=8, likelihood=likelihood,
-        noise=noise, scale=scale,
+        noise=noise, scale=scale, start=start,
     )  # fmt: skip
     network = build_network("EVE", config, "mean", False).double()
     torch.manual_seed(2)
@@ -24,6 +24,8 @@ def trained(k=1, likelihood="student", gain=1.0, noise="steered", scale="input")
         for parameter in network.parameters():
             if parameter.dim():
                 parameter.add_(0.3 * torch.randn_like(parameter))
+        if network.base is not None:
+            network.base.set(torch.randn(6, 4), torch.randn(4), torch.rand(4) + 0.5)
     network.mean_gain.fill_(gain)
     return network.eval()
 
@@ -49,9 +51,12 @@ def mean_joint_nll(network, batch, changed=None, silent=None):
 
 @pytest.mark.parametrize("k", [1, 2])
 @pytest.mark.parametrize("likelihood", ["student", "gaussian"])
-@pytest.mark.parametrize(("gain", "noise"), [(0.0, "steered"), (0.5, "white"), (1.0, "lasting")])
-def test_use_and_dynamic_use_by_brute_force(k, likelihood, gain, noise):
-    network, batch = trained(k, likelihood, gain, noise), windows()
+@pytest.mark.parametrize(
+    ("gain", "noise", "start"),
+    [(0.0, "steered", "level"), (0.5, "white", "ridge"), (1.0, "lasting", "level")],
+)
+def test_use_and_dynamic_use_by_brute_force(k, likelihood, gain, noise, start):
+    network, batch = trained(k, likelihood, gain, noise, start=start), windows()
     found = measure_usefulness(network, batch)
     with torch.no_grad():
         present = mean_joint_nll(network, batch)

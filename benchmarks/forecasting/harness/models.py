@@ -18,6 +18,7 @@ from vneuron.forecasting.networks.network import TrajectoryNetwork
 from vneuron.forecasting.ridge import ResidualSpread
 from vneuron.forecasting.scoring.quantile_scores import LEVELS
 from vneuron.forecasting.season import season_length
+from vneuron.forecasting.start import start_at_ridge
 from vneuron.training.outcome import TrainingOutcome
 
 from .baselines.dropout import PASSES, DroppedForecasts
@@ -131,6 +132,8 @@ def trunk(shop: Workshop) -> TrajectoryNetwork:
     network = build_network("linear", config, data.location, data.mask_inputs, data.surroundings)
     if not isinstance(network, TrajectoryNetwork):
         raise ValueError(f"found a {type(network).__name__}, expected a trajectory network")
+    if network.base is not None:
+        start_at_ridge(network, material.train, material.validation)
     return network
 
 

@@ -64,7 +64,7 @@ class Experiment:
         say(
             f"{len(self.panel)} series, {len(material.train):,} training and "
             f"{len(material.validation):,} validation windows; context {decided.input_size} steps, "
-            f"encoder {decided.encoder}, features {decided.features}"
+            f"encoder {decided.encoder}, features {decided.features}, start {decided.start}"
         )
         facts = {**self.facts, "command": command}
         with open_run(folder, material, facts, resume=resume, overwrite=overwrite) as run:

@@ -165,6 +165,15 @@ def run(
             "place (calendar, level, scale), full (all), or auto (by trials on validation rows).",
         ),
     ] = "auto",
+    start: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="What the linear mean path is before training: level (the window's), ridge "
+            "(regression on training windows), or auto (by a trial, unless encoder and features "
+            "are both named).",
+        ),
+    ] = "auto",
     noise: Annotated[
         str,
         typer.Option(

@@ -27,6 +27,7 @@ from .networks.normalisation import Location
 from .networks.path_noise import NoiseKind
 from .networks.place_features import FeatureKind
 from .networks.reference.network import Combine
+from .start import StartKind
 
 NetworkKind: TypeAlias = Literal["trajectory", "reference"]
 PriorKind: TypeAlias = Literal["standard", "learned", "autoregressive", "macro"]
@@ -34,6 +35,7 @@ LocationChoice: TypeAlias = Literal["auto"] | Location
 LikelihoodChoice: TypeAlias = Likelihood | CountLikelihood
 EncoderChoice: TypeAlias = Literal["auto"] | Encoder
 FeatureChoice: TypeAlias = Literal["auto"] | FeatureKind
+StartChoice: TypeAlias = Literal["auto"] | StartKind
 UnitsFamily: TypeAlias = Literal["gaussian", "poisson"]
 SeriesKind: TypeAlias = Literal["independent", "coupled"]
 
@@ -129,6 +131,7 @@ class ForecasterConfig:
     location: LocationChoice = "auto"
     encoder: EncoderChoice = "auto"
     features: FeatureChoice = "auto"
+    start: StartChoice = "auto"
     noise: NoiseKind = "steered"
     series: SeriesKind = "independent"
     hidden: int = 256
@@ -172,6 +175,7 @@ class ForecasterConfig:
             "location": ("auto", *get_args(Location)),
             "encoder": ("auto", *get_args(Encoder)),
             "features": ("auto", *get_args(FeatureKind)),
+            "start": ("auto", *get_args(StartKind)),
             "noise": get_args(NoiseKind),
             "series": get_args(SeriesKind),
             "missing": MISSING,
@@ -201,6 +205,12 @@ class ForecasterConfig:
             raise ValueError(
                 f"control is {self.control!r} with units_family 'poisson', expected 'adaptive', "
                 "'free' or 'none': a rate has no scale of its own to be moved."
+            )
+        if self.start == "ridge" and (self.network == "reference" or self.counts):
+            raise ValueError(
+                f"start is 'ridge' with network {self.network!r} and likelihood "
+                f"{self.likelihood!r}, expected 'level' or 'auto': only the mean path of a "
+                "trajectory network that is no model of counts is a regression on the window."
             )
         if self.series == "coupled" and (self.network == "reference" or self.counts):
             raise ValueError(
@@ -249,6 +259,7 @@ class ForecasterConfig:
             "input_size": self.input_size is None,
             "encoder": self.encoder == "auto",
             "features": self.features == "auto",
+            "start": self.start == "auto",
             "batch_size": self.batch_size is None,
         }
         return replace(self, **{name: chosen[name] for name, is_left in left.items() if is_left})

@@ -20,6 +20,7 @@ from .networks.forecast_network import AbstractForecastNetwork
 from .networks.network import NOWHERE, TrajectoryNetwork
 from .networks.normalisation import Location
 from .networks.reference import ReferenceNetwork, ReferenceObjective, ReferenceTask
+from .start import start_at_ridge
 from .task import TrajectoryObjective, TrajectoryTask
 
 Contender: TypeAlias = Literal["EVE", "twin", "linear", "lowrank"]
@@ -55,7 +56,7 @@ def build_network(
     Args:
         contender: which.
         config: sizes and options; where no data have decided, encoder "auto" is the linear one,
-            and features "auto" those of the window alone.
+            features "auto" those of the window alone, and start "auto" the level.
         location: what windows are centred on.
         mask_inputs: whether the network is told which values are missing.
         surroundings: the series and the periods of the calendar that there are.
@@ -101,6 +102,7 @@ def build_network(
             features="window" if config.features == "auto" else config.features,
             surroundings=surroundings,
             noise=config.noise,
+            base=config.start == "ridge",
         )
         if config.likelihood in ("poisson", "negbinomial"):
             return CountNetwork(network, config.likelihood)
@@ -117,9 +119,11 @@ def build_objective(network: AbstractForecastNetwork) -> AbstractForecastObjecti
 
 
 def build_task(
-    network: AbstractForecastNetwork, train: Windows, validation: Windows
+    network: AbstractForecastNetwork,
+    train: Windows,
+    validation: Windows,
 ) -> AbstractForecastTask:
-    """A network between its windows.
+    """A network between its windows; a base path is found here.
 
     Raises:
         ValueError: a network of another kind.
@@ -129,6 +133,8 @@ def build_task(
     if isinstance(network, CountNetwork):
         return CountTask(network, train, validation)
     if isinstance(network, TrajectoryNetwork):
+        if network.base is not None:
+            start_at_ridge(network, train, validation)
         return TrajectoryTask(network, train, validation)
     raise ValueError(
         f"network is a {type(network).__name__}, expected a TrajectoryNetwork, a CountNetwork or a "

@@ -30,8 +30,10 @@ from .forecast_task import decayed_groups
 from .laws.trajectory import AbstractTrajectory
 from .networks.features import Encoder
 from .networks.forecast_network import AbstractForecastNetwork
+from .networks.network import TrajectoryNetwork
 from .networks.normalisation import Location
 from .networks.place_features import FeatureKind
+from .start import StartKind, start_at_ridge
 
 Choice = TypeVar("Choice", bound=Hashable)
 
@@ -78,10 +80,11 @@ def input_sizes(horizon: int) -> tuple[int, ...]:
 
 
 class Reader(NamedTuple):
-    """What reads a window, and what it is told."""
+    """What reads a window, what it is told, and where its mean path starts."""
 
     encoder: Encoder
     features: FeatureKind
+    start: StartKind = "level"
 
 
 class TrialData(NamedTuple):
@@ -105,12 +108,13 @@ class TrialData(NamedTuple):
 
 
 def choose_reader(data: TrialData, config: ForecasterConfig) -> ForecasterConfig:
-    """The configuration with encoder and features decided, in that order, by trials.
+    """The configuration with encoder, features and start decided, in that order, by trials.
 
     Encoders are compared on all training windows, since depth is worth more the more there are.
     What features tell is compared on early ones: a model is used as far from what it learned as
     test rows are, and what it knows by heart of its series is worth less there than on the rows
-    that follow at once.
+    that follow at once. So is where the mean path starts: regression on a few windows learns them
+    by heart.
 
     Always on the CPU and from the forecaster's seed, so that a resumed run and every process of a
     distributed one choose alike.
@@ -119,23 +123,41 @@ def choose_reader(data: TrialData, config: ForecasterConfig) -> ForecasterConfig
         data: of the fit.
         config: of the forecaster; what is "auto" is open.
     """
-    encoder, features = config.encoder, config.features
+    encoder, features, start = config.encoder, config.features, config.start
+    early = data._replace(train=data.early)
+    scores: dict[Reader, StepScores] = {}
     if encoder == "auto":
         encoder = simplest(encoder_scores(data, config)).encoder
     if features == "auto":
         drift = level_drift(data.train, data.validation, data.location)
         kinds = feature_kinds(data.surroundings, told_level=drift <= MOST_DRIFT)
-        readers = [Reader(encoder, kind) for kind in kinds]
-        scores = trials(readers, data._replace(train=data.early), config)
+        started = first_start(config)
+        scores = trials([Reader(encoder, kind, started) for kind in kinds], early, config)
         features = simplest(scores).features
-    return replace(config, encoder=encoder, features=features)
+    if start == "auto" and config.counts:
+        start = "level"
+    if start == "auto":
+        level, ridge = Reader(encoder, features), Reader(encoder, features, "ridge")
+        untried = [reader for reader in (level, ridge) if reader not in scores]
+        scores |= trials(untried, early, config)
+        start = simplest({reader: scores[reader] for reader in (level, ridge)}).start
+    return replace(config, encoder=encoder, features=features, start=start)
 
 
 def encoder_scores(data: TrialData, config: ForecasterConfig) -> dict[Reader, StepScores]:
-    """Scores of each encoder that is open; open features are those of the window alone."""
+    """Scores of each encoder that is open; open features are those of the window alone.
+
+    An open start is the window's level.
+    """
     kind: FeatureKind = "window" if config.features == "auto" else config.features
     encoders = TRIED if config.encoder == "auto" else (config.encoder,)
-    return trials([Reader(encoder, kind) for encoder in encoders], data, config)
+    start = first_start(config)
+    return trials([Reader(encoder, kind, start) for encoder in encoders], data, config)
+
+
+def first_start(config: ForecasterConfig) -> StartKind:
+    """Where trials of other choices start, and fits without trials: the level, if it is open."""
+    return "level" if config.start == "auto" else config.start
 
 
 def trials(
@@ -223,6 +245,8 @@ def trial(reader: Reader, data: TrialData, config: ForecasterConfig) -> StepScor
         **reader._asdict(),
     )
     network = build_network("linear", config, *data[3:])
+    if isinstance(network, TrajectoryNetwork) and network.base is not None:
+        start_at_ridge(network, train, data.validation)
 
     def forecast(batch: WindowBatch) -> AbstractTrajectory:
         path: AbstractTrajectory = network(*batch.inputs)

@@ -21,6 +21,7 @@ from .config import (
     NetworkKind,
     PriorKind,
     SeriesKind,
+    StartChoice,
     UnitsFamily,
     network_defaults,
 )
@@ -93,6 +94,9 @@ class EVEForecaster(AbstractForecaster):
         features: what it is told of a window: "window" its shape, "series" also which series it
             is of, "place" its calendar, level and scale, "full" all of these, or "auto", by
             trials. A series that the fit did not see is forecast as an unknown one.
+        start: what the linear mean path is before training: the window's "level", or the "ridge"
+            regression on training windows, which finds almost exact rules at once; or "auto", by
+            a trial (the level where encoder and features are named, and so no trial is held).
         noise: what ties steps together beside the units: nothing ("white"), noise that lasts
             ("lasting", first-order autoregressive), or noise whose persistence and weight the
             units steer, window by window ("steered").
@@ -155,6 +159,7 @@ class EVEForecaster(AbstractForecaster):
         location: LocationChoice = "auto",
         encoder: EncoderChoice = "auto",
         features: FeatureChoice = "auto",
+        start: StartChoice = "auto",
         noise: NoiseKind = "steered",
         series: SeriesKind = "independent",
         hidden: int = 256,

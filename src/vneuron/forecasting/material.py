@@ -19,6 +19,7 @@ from .context_choice import (
     best_of,
     choose_reader,
     encoder_scores,
+    first_start,
     input_sizes,
 )
 from .data.calendar import periods_of
@@ -116,8 +117,8 @@ def prepare(
         train_size: rows of each series to train on; None takes what the others leave.
         val_size: rows after those.
         test_size: rows after those.
-        chosen: input size, encoder, features and batch size that an earlier run of the same fit
-            chose; None chooses them, where the options leave them open.
+        chosen: input size, encoder, features, start and batch size that an earlier run of the
+            same fit chose; None chooses them, where the options leave them open.
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
@@ -159,8 +160,8 @@ def prepare(
     periods = () if flat.times is None else periods_of(panel, split.train.stop)
     material = Material(panel, split, scaling, flat, train, validation, location, config, periods)
     if config.network == "trajectory" and "auto" in (config.encoder, config.features):
-        return replace(material, config=choose_reader(material.trial_data, config))
-    return material
+        config = choose_reader(material.trial_data, config)
+    return replace(material, config=replace(config, start=first_start(config)))
 
 
 def _early_windows(flat: FlatSeries, split: Split, config: ForecasterConfig) -> Windows:
@@ -189,6 +190,7 @@ def _with_input_size(
     first = Reader(
         "linear" if config.encoder == "auto" else config.encoder,
         "window" if config.features == "auto" else config.features,
+        first_start(config),
     )
     for size in input_sizes(config.horizon):
         try:

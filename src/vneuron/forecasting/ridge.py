@@ -90,7 +90,7 @@ class ResidualSpread(nn.Module):
         cross = torch.zeros(size, windows.horizon, dtype=torch.float64)
         weight = 0.0
         for batch in map(WindowBatch.complete, windows.batches(BATCH)):
-            window, inputs = self._inputs(batch)
+            window, inputs = self.design(batch)
             # errors are to count in the series' deviations, not the window's
             design = (inputs * window.scale).double()
             gram += design.T @ design
@@ -98,14 +98,15 @@ class ResidualSpread(nn.Module):
             weight += float(window.scale.double().square().sum())
         return gram, cross, weight
 
-    def _inputs(self, batch: WindowBatch) -> tuple[WindowScale, Tensor]:
+    def design(self, batch: WindowBatch) -> tuple[WindowScale, Tensor]:
+        """Each window's location and scale, and what is regressed on: it and a one, [n, L + 1]."""
         context, observed = last_rows(batch.context, batch.context_observed, self.input_size)
         window = window_scale(context, observed, self.location)
         inputs = window.apply(context)
         return window, torch.cat([inputs, torch.ones_like(inputs[:, :1])], dim=-1)
 
     def _path(self, weight: Tensor, batch: WindowBatch) -> Tensor:
-        window, inputs = self._inputs(batch)
+        window, inputs = self.design(batch)
         return window.location + window.scale * (inputs @ weight.to(inputs))
 
     def _errors(self, weight: Tensor, windows: Windows) -> tuple[float, Tensor]:

@@ -25,6 +25,9 @@ from .widening import Widening
 COUPLING = "coupling.npz"
 WIDENING = "widening.npz"
 
+BEFORE = {"features": "window", "noise": "white", "start": "level"}
+"""Options of runs from before there were such options."""
+
 LISTED_SERIES = 1000
 """More names than that are in `series.parquet` alone."""
 
@@ -115,8 +118,7 @@ def read_config(run: RunFolder) -> ForecasterConfig:
             f"{run.path}: has options {unknown} that this version does not know; it was written "
             f"by vneuron {stored['vneuron']}: use that version, or train again"
         )
-    # what runs were before they could say so
-    return ForecasterConfig(**{"features": "window", "noise": "white", **stored["model"]})
+    return ForecasterConfig(**{**BEFORE, **stored["model"]})
 
 
 def read_memory(run: RunFolder) -> Memory:

@@ -73,7 +73,7 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
             units,
             reading.latent,
             loading=loading,
-            reader=network.mean_gain * network.mean_reader,
+            reader=network.mean_gain * network.path_reader(),
             spread=reading.spread,
             own_noise=network.own_noise,
         )

@@ -22,6 +22,7 @@ from ...functional.own_noise import OwnNoise
 from ...units import GaussianUnits
 from ..data.place import Place, Surroundings
 from ..laws.predictive import TrajectoryDistribution
+from .base_path import BasePath
 from .features import Encoder, WindowFeatures
 from .forecast_network import AbstractForecastNetwork, Reading, check_conditions
 from .multiscale import MultiscaleReader
@@ -72,6 +73,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         surroundings: the series and the periods of the calendar that there are.
         noise: the steps' own noise, where there is dependence at all: "white", "lasting" (first
             order autoregressive) or "steered" (by the units' spread; without units lasting).
+        base: whether there is a path that is known before training, on which all else is built;
+            `start_at_ridge` fills it.
 
     Raises:
         ValueError: sizes that are not positive, an unknown option, or units of another width.
@@ -104,6 +107,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         features: FeatureKind = "window",
         surroundings: Surroundings = NOWHERE,
         noise: NoiseKind = "white",
+        base: bool = False,
     ) -> None:
         super().__init__()
         _check(hidden, units, static_rank, likelihood, encoder)
@@ -116,7 +120,9 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.mask_inputs = mask_inputs
         self.mean_path = nn.Linear(input_size, horizon)
         nn.init.zeros_(self.mean_path.bias)
-        nn.init.constant_(self.mean_path.weight, 0.0 if location == "last" else 1 / input_size)
+        flat = base or location == "last"
+        nn.init.constant_(self.mean_path.weight, 0.0 if flat else 1 / input_size)
+        self.base = BasePath(input_size, horizon) if base else None
         self._read_windows(encoder, features, surroundings, hidden, dropout)
         self.spread = nn.Linear(hidden, horizon)
         nn.init.constant_(self.spread.bias, math.log(math.expm1(1.0)))
@@ -235,6 +241,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         if self.mean_residual is not None:
             mean_path = mean_path + self.mean_residual(features[:batch])
         spread = F.softplus(self.spread(features[:batch])) + MINIMUM_SPREAD
+        if self.base is not None:
+            mean_path, spread = self.base(inputs[:batch], mean_path, spread)
         inferred = self.infer(features.detach(), rows.first)
         return Reading(window.first(batch), mean_path, spread, *inferred)
 
@@ -269,7 +277,13 @@ class TrajectoryNetwork(AbstractForecastNetwork):
 
     def mean_shift(self, latent: Latent) -> Tensor:
         """Rµ, what the units add to the mean path, [batch, H], in scales of the window."""
-        return latent.loc.flatten(1) @ self.mean_reader.T
+        return latent.loc.flatten(1) @ self.path_reader().T
+
+    def path_reader(self) -> Tensor:
+        """R, [H, M], in scales of the window."""
+        if self.base is None:
+            return self.mean_reader
+        return self.base.error[:, None] * self.mean_reader
 
     def _with_place(self, seen: Tensor, place: Place | None, window: WindowScale) -> Tensor:
         if self.place is None:
