@@ -57,6 +57,13 @@ class ResidualSpread(nn.Module):
 
     @torch.no_grad()
     def fit(self, train: Windows, validation: Windows) -> ResidualSpread:
+        """The path by `fit_path`, and its spread on held-out windows."""
+        self.fit_path(train, validation)
+        self.spread.copy_(self._errors(validation))
+        return self
+
+    @torch.no_grad()
+    def fit_path(self, train: Windows, validation: Windows) -> ResidualSpread:
         """Solve the normal equations on the training windows; choose the ridge on held-out ones.
 
         Windows with a missing target teach nothing and are left out of the regression; where every
@@ -70,9 +77,8 @@ class ResidualSpread(nn.Module):
         candidates = []
         for penalty in PENALTIES:
             weight = torch.linalg.solve(gram + penalty * rows * identity, cross)
-            candidates.append((self._errors(weight, validation)[0], weight))
+            candidates.append((self._squared_error(weight, validation), weight))
         self.weight.copy_(min(candidates, key=lambda found: found[0])[1])
-        self.spread.copy_(self._errors(self.weight, validation)[1])
         return self
 
     def forward(self, batch: WindowBatch) -> TrajectoryDistribution:
@@ -109,19 +115,31 @@ class ResidualSpread(nn.Module):
         window, inputs = self.design(batch)
         return window.location + window.scale * (inputs @ weight.to(inputs))
 
-    def _errors(self, weight: Tensor, windows: Windows) -> tuple[float, Tensor]:
-        """Mean squared error, and its root by series and step with a last row for all."""
+    def _squared_error(self, weight: Tensor, windows: Windows) -> float:
+        """Mean over steps that were observed."""
+        total = count = 0.0
+        for batch in windows.batches(BATCH):
+            squared, known = self._squared(weight, batch)
+            total += float((squared * known).sum())
+            count += float(known.sum())
+        return total / max(count, 1.0)
+
+    def _errors(self, windows: Windows) -> Tensor:
+        """Root mean squared error by series and step, with a last row for all."""
         shape = (len(windows.flat.ids), windows.horizon)
         total = torch.zeros(shape, dtype=torch.float64)
         count = torch.zeros(shape, dtype=torch.float64)
         for batch in windows.batches(BATCH):
-            squared = (batch.target - self._path(weight, batch)).square().double()
-            seen = batch.target_observed
-            known = torch.ones_like(squared) if seen is None else seen.double()
+            squared, known = self._squared(self.weight, batch)
             total.index_add_(0, batch.series, squared * known)
             count.index_add_(0, batch.series, known)
         overall = total.sum(0) / count.sum(0).clamp_min(1.0)
         by_series = torch.where(count > 0, total / count.clamp_min(1.0), overall)
-        mean = float(total.sum() / count.sum().clamp_min(1.0))
         spread = torch.cat([by_series, overall[None]]).sqrt()
-        return mean, spread.clamp_min(SMALLEST_SPREAD).float()
+        return spread.clamp_min(SMALLEST_SPREAD).float()
+
+    def _squared(self, weight: Tensor, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        """Squared errors, and one where the step was observed, nought where not, [batch, H]."""
+        squared = (batch.target - self._path(weight, batch)).square().double()
+        seen = batch.target_observed
+        return squared, torch.ones_like(squared) if seen is None else seen.double()

@@ -46,9 +46,9 @@ def start_at_ridge(network: TrajectoryNetwork, train: Windows, validation: Windo
         raise ValueError("the network has no base to fill: build it with base=True.")
     some = train.take(evenly_spaced(len(train), TRAINING_WINDOWS))
     judged = validation.take(evenly_spaced(len(validation), HELD_OUT_WINDOWS))
-    ridge = ResidualSpread(
-        network.input_size, network.horizon, len(train.flat.ids), network.location
-    ).fit(some, judged)
+    # one series: a spread for each of a million would be as many rows of numbers
+    ridge = ResidualSpread(network.input_size, network.horizon, 1, network.location)
+    ridge.fit_path(some, judged)
     network.base.set(ridge.weight[:-1], ridge.weight[-1], _errors(ridge, judged))
 
 
