@@ -159,7 +159,9 @@ def prepare(
     location = _location(train) if config.location == "auto" else config.location
     periods = () if flat.times is None else periods_of(panel, split.train.stop)
     material = Material(panel, split, scaling, flat, train, validation, location, config, periods)
-    if config.network == "trajectory" and "auto" in (config.encoder, config.features):
+    if config.network != "trajectory":
+        return material
+    if "auto" in (config.encoder, config.features):
         config = choose_reader(material.trial_data, config)
     return replace(material, config=replace(config, start=first_start(config)))
 
