@@ -120,28 +120,27 @@ def test_no_trial_of_it_is_held_where_all_else_is_named(monkeypatch):
     assert material_of(tides(300), start="ridge").config.start == "ridge"
 
 
-def test_counts_start_at_their_level(monkeypatch):
-    tried = []
+@pytest.fixture
+def tried(monkeypatch):
+    """The readers that trials are asked for, all of which do alike."""
+    readers = []
 
     def noted(reader, *_):
-        tried.append(reader)
+        readers.append(reader)
         return StepScores(1.0, 1.0)
 
     monkeypatch.setattr(context_choice, "trial", noted)
+    return readers
+
+
+def test_counts_start_at_their_level(tried):
     counts = np.random.default_rng(0).poisson(4.0, 300)
     config = ForecasterConfig(8, 32, likelihood="negbinomial")
     assert prepare(Panel.from_frame(long_frame(counts)), config).config.start == "level"
     assert {reader.start for reader in tried} == {"level"}
 
 
-def test_a_named_start_is_tried_with_every_encoder(monkeypatch):
-    tried = []
-
-    def noted(reader, *_):
-        tried.append(reader)
-        return StepScores(1.0, 1.0)
-
-    monkeypatch.setattr(context_choice, "trial", noted)
+def test_a_named_start_is_tried_with_every_encoder(tried):
     config = ForecasterConfig(8, 32, start="ridge")
     assert prepare(Panel.from_frame(long_frame(tides(300))), config).config.start == "ridge"
     assert {reader.start for reader in tried} == {"ridge"}

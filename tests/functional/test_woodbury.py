@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vneuron.forecasting.networks.network import cosine_loading
+from vneuron.forecasting.networks.loading import cosine_loading
 from vneuron.functional import woodbury
 from vneuron.functional.own_noise import OwnNoise, precision
 from vneuron.functional.woodbury import solve

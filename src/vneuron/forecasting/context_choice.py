@@ -1,4 +1,4 @@
-"""How far back a model looks, what reads the window, and what else it is told: trials decide.
+"""How far back a model looks, what reads the window, what it is told, where it starts: by trials.
 
 Depth is worth .3 nats per step on Weather and .05 on ETTm1, and costs .03 on Exchange, a short
 set that wanders and that it learns by heart (validation NLL; ETTh1 gains .01). Patches take another
@@ -6,7 +6,8 @@ set that wanders and that it learns by heart (validation NLL; ETTh1 gains .01). 
 3%. The best look-back is 60 weeks on ILI, half a year of days on Exchange, 336 hours on ETTh1, 720
 quarters on ETTm1, and no neighbour's. Calendar, level, scale and series are worth .31 nats per step
 on Weather; the series alone .14 on ILI, where the calendar costs; all of them cost on Exchange. No
-rule on the size of the data told them apart, and a trial takes seconds.
+rule on the size of the data told them apart, and a trial takes seconds. A start from ridge is worth
+.3 nats per step on half-hourly electricity, nothing on ETTh1, and ruins a fit of 50 windows.
 """
 
 from __future__ import annotations

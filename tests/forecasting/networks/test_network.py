@@ -11,7 +11,8 @@ import vneuron as vn
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import CONTENDERS, build_network
 from vneuron.forecasting.networks.features import WindowFeatures
-from vneuron.forecasting.networks.network import MINIMUM_DF, TrajectoryNetwork, cosine_loading
+from vneuron.forecasting.networks.loading import cosine_loading
+from vneuron.forecasting.networks.network import MINIMUM_DF, TrajectoryNetwork
 from vneuron.forecasting.task import TrajectoryObjective
 
 CONFIG = ForecasterConfig(horizon=4, input_size=6, units=3, hidden=8, dropout=0.0)

@@ -25,6 +25,7 @@ from ..laws.predictive import TrajectoryDistribution
 from .base_path import BasePath
 from .features import Encoder, WindowFeatures
 from .forecast_network import AbstractForecastNetwork, Reading, check_conditions
+from .loading import cosine_loading
 from .multiscale import MultiscaleReader
 from .normalisation import Location, WindowScale, window_scale
 from .patches import PatchReader
@@ -312,22 +313,6 @@ def shared_row(scale: Tensor) -> Tensor:
         (torch.Size([2]), torch.Size([5, 2]))
     """
     return scale[0] if scale.shape[0] > 1 and scale.stride(0) == 0 else scale
-
-
-def cosine_loading(horizon: int, columns: int, amplitude: float = 3.0) -> Tensor:
-    r"""Start of W: smooth shapes first, W_hj = a cos(π j (h + ½) / H) / (1 + j).
-
-    Forecast errors are smooth along the path, so that a model which starts from slow shapes has
-    most of the dependence after one epoch; a random start was still catching up after eight
-    (ETTh1 validation, joint NLL per step .122 against .104, same budget).
-
-    Example:
-        >>> cosine_loading(3, 1, amplitude=1.0).T
-        tensor([[1., 1., 1.]])
-    """
-    step = torch.arange(horizon)[:, None] + 0.5
-    shape = torch.arange(columns)[None, :]
-    return amplitude * torch.cos(math.pi * shape * step / horizon) / (1 + shape)
 
 
 def _check(
