@@ -235,6 +235,24 @@ def test_what_json_notes_is_what_was_done(vneuron, small, place, table):
     assert "sorted" in said.err
 
 
+def test_ids_of_another_name_are_remembered(vneuron, small, place, table):
+    long = table.melt("date", var_name="shop", value_name="sales")
+    long.to_csv("a.csv", index=False)
+    said = vneuron("fit", "a.csv", *small, "--no-baselines", "--id-col", "shop", "--out", "run",
+                   "--json")  # fmt: skip
+    assert said.code == 0, said.err
+    assert "ids in 'shop', times in 'date', values in 'sales'" in said.err
+    assert vneuron("evaluate", "run", "a.csv", "--json").json["test"] == said.json["test"]
+    forecast = vneuron("forecast", "run", "a.csv")
+    assert forecast.code == 0, forecast.err
+    hours = pd.Series(pd.to_datetime(table["date"]))
+    new = pd.DataFrame({"shop": "load", "date": [hours.max() + (hours[1] - hours[0])], "sales": 1})
+    new.to_csv("new.csv", index=False)
+    known = vneuron("forecast", "run", "a.csv", "--observed", "new.csv")
+    assert known.code == 0, known.err
+    assert known.out != forecast.out
+
+
 def test_integer_time(vneuron, small, place, table):
     table.assign(date=range(0, 600, 2)).rename(columns={"date": "t"}).to_csv("a.csv", index=False)
     said = vneuron("fit", "a.csv", *small, "--no-baselines", "--time-col", "t", "--freq", "2",

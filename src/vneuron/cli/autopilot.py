@@ -150,6 +150,7 @@ def run(
             "network=reference or epochs=4; may be repeated.",
         ),
     ] = None,
+    id_col: options.IdCol = None,
     time_col: options.TimeCol = None,
     target: options.Target = None,
     freq: options.Freq = None,
@@ -209,6 +210,7 @@ def run(
     console = Console(quiet=quiet)
     table = read_table(
         data,
+        id_col=id_col,
         time_col=time_col,
         target=target,
         freq=pilot.plan.base.freq,

@@ -19,6 +19,7 @@ def run(
         bool,
         typer.Option("--update", help="Write the scores and a new report into the run folder."),
     ] = False,
+    id_col: options.IdCol = None,
     time_col: options.TimeCol = None,
     target: options.Target = None,
     freq: options.Freq = None,
@@ -44,6 +45,7 @@ def run(
     table = read_like(
         run,
         data,
+        id_col=id_col,
         time_col=time_col,
         target=target,
         freq=options.parse_frequency(freq),

@@ -32,6 +32,7 @@ def run(
         Path | None,
         typer.Option(help="The run folder; a new one below runs/ if not given."),
     ] = None,
+    id_col: options.IdCol = None,
     time_col: options.TimeCol = None,
     target: options.Target = None,
     freq: options.Freq = None,
@@ -278,6 +279,7 @@ def run(
     }
     table = read_table(
         data,
+        id_col=id_col,
         time_col=time_col,
         target=target,
         freq=config.freq,
@@ -307,6 +309,7 @@ def facts_of(table: Table) -> dict[str, Any]:
     return {
         "path": str(table.path.resolve()),
         "kind": table.kind,
+        "id_col": table.id_col,
         "time_col": table.time_col,
         "target": list(table.target),
         "rows": len(table.panel.times),

@@ -89,6 +89,7 @@ def run(
             help="From 0 to 1, how far these may narrow or widen the rest.", rich_help_panel=KNOWN
         ),
     ] = 1.0,
+    id_col: options.IdCol = None,
     time_col: options.TimeCol = None,
     target: options.Target = None,
     freq: options.Freq = None,
@@ -111,6 +112,7 @@ def run(
     _check_alone(paths, aggregate, over, uncertainty)
     forecaster = EVEForecaster.load(run, device=device)  # type: ignore[arg-type]  # the config checks it
     form: dict[str, Any] = {
+        "id_col": id_col,
         "time_col": time_col,
         "target": target,
         "freq": options.parse_frequency(freq),
@@ -130,10 +132,16 @@ def run(
         if not observed.is_file():
             raise ValueError(f"--observed is {observed}: there is no such file")
         known["observed"] = read_observed_like(
-            run, observed, panel, horizon, time_col=time_col, delimiter=delimiter
+            run,
+            observed,
+            panel,
+            horizon,
+            id_col=id_col,
+            time_col=time_col,
+            delimiter=delimiter,
         )
     if total is not None:
-        known["total"] = _total(run, total, panel, horizon, delimiter)
+        known["total"] = _total(run, total, panel, horizon, id_col, delimiter)
     if lower is not None or upper is not None:
         known["bounds"] = (lower, upper)
     if known:
@@ -174,7 +182,14 @@ def _forecast(
     return forecast.predict(level=levels, uncertainty=uncertainty, **newer)
 
 
-def _total(run: Path, text: str, panel: Panel, horizon: int, delimiter: str | None) -> Any:
+def _total(
+    run: Path,
+    text: str,
+    panel: Panel,
+    horizon: int,
+    id_col: str | None,
+    delimiter: str | None,
+) -> Any:
     """A number, or a file of sums over spans."""
     from .remembered import read_totals_like
 
@@ -184,7 +199,7 @@ def _total(run: Path, text: str, panel: Panel, horizon: int, delimiter: str | No
         path = Path(text)
     if not path.is_file():
         raise ValueError(f"--total is {text}, neither a number nor a file: give one of them")
-    return read_totals_like(run, path, panel, horizon, delimiter=delimiter)
+    return read_totals_like(run, path, panel, horizon, id_col=id_col, delimiter=delimiter)
 
 
 def _check_alone(

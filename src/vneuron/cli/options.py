@@ -106,6 +106,14 @@ DataPath = Annotated[
         "column and one column per series.",
     ),
 ]
+IdCol = Annotated[
+    str | None,
+    typer.Option(
+        help="The column of a long file that says which series a row is of; unique_id if not "
+        "given.",
+        rich_help_panel=DATA,
+    ),
+]
 TimeCol = Annotated[
     str | None,
     typer.Option(help="The time column; guessed if not given.", rich_help_panel=DATA),

@@ -29,6 +29,7 @@ def read_like(run: Path, data: Path, **given: Any) -> Table:
     config = read_config(folder)
     facts = folder.read_json("config.json")["data"]
     options: dict[str, Any] = {
+        "id_col": _id_col(facts),
         "time_col": facts.get("time_col"),
         "target": _target(facts),
         "freq": facts["freq"],
@@ -47,6 +48,7 @@ def read_observed_like(
     panel: Panel,
     horizon: int,
     *,
+    id_col: str | None,
     time_col: str | None,
     delimiter: str | None,
 ) -> pd.DataFrame:
@@ -59,6 +61,7 @@ def read_observed_like(
     return read_observed(
         data,
         panel.ids,
+        id_col=id_col or _id_col(facts),
         time_col=time_col or facts.get("time_col"),
         value=value,
         delimiter=delimiter or facts.get("delimiter"),
@@ -67,7 +70,13 @@ def read_observed_like(
 
 
 def read_totals_like(
-    run: Path, data: Path, panel: Panel, horizon: int, *, delimiter: str | None
+    run: Path,
+    data: Path,
+    panel: Panel,
+    horizon: int,
+    *,
+    id_col: str | None,
+    delimiter: str | None,
 ) -> pd.DataFrame:
     """Known sums over spans, read with the run's delimiter."""
     from ..forecasting.data.known_file import read_totals
@@ -76,6 +85,7 @@ def read_totals_like(
     facts = RunFolder.open(run).read_json("config.json")["data"]
     return read_totals(
         data,
+        id_col=id_col or _id_col(facts),
         delimiter=delimiter or facts.get("delimiter"),
         expected=_steps(panel, horizon),
     )
@@ -86,6 +96,12 @@ def _steps(panel: Panel, horizon: int) -> Ints | None:
     if panel.time_kind.kind == "integer":
         return None
     return panel.future_times(horizon).view("int64").ravel()
+
+
+def _id_col(facts: dict[str, Any]) -> str | None:
+    """The fit's column of ids, where it is not the usual one."""
+    name: str | None = facts.get("id_col")
+    return None if name == "unique_id" else name
 
 
 def _target(facts: dict[str, Any]) -> list[str] | None:

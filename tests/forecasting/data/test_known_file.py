@@ -91,3 +91,12 @@ def test_the_forecast_says_which_is_the_day(tmp_path: Path, form: str) -> None:
     assert read_observed(path, ("a",), expected=stamps)["ds"][0] == steps[2]
     found = read_totals(path, expected=stamps)
     assert (found["ds"][0], found["ds_end"][0]) == (steps[2], steps[4])
+
+
+def test_ids_under_the_name_that_the_run_had(tmp_path: Path) -> None:
+    path = put(tmp_path, LONG.replace("unique_id", "shop"))
+    found = read_observed(path, ("007", "NA"), id_col="shop")
+    assert found["unique_id"].tolist() == ["007", "NA"]
+    assert read_totals(path, id_col="shop")["unique_id"].tolist() == ["007", "NA"]
+    usual = put(tmp_path, LONG, "usual.csv")
+    assert read_observed(usual, ("007", "NA"), id_col="shop")["unique_id"].tolist() == ["007", "NA"]

@@ -168,3 +168,14 @@ def test_no_file_is_left_and_a_fit_by_path_is_that_by_frame(small, tmp_path):
     assert not list(temporary.glob("vneuron-*"))
     pd.testing.assert_frame_equal(one.predict(level=[80]), other.predict(level=[80]))
     pd.testing.assert_frame_equal(one.predict(str(path)), other.predict(frame))
+
+
+def test_ids_under_another_name(small, tmp_path):
+    ids, hours = np.repeat(["b", "a"], 9), np.tile(np.arange(9), 2)
+    frame = pd.DataFrame({"shop": ids, "ds": hours, "y": np.arange(18) / 7})
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert_same(*both(tmp_path / "a.parquet", small, id_col="shop"))
+    frame.loc[3, "shop"] = None
+    frame.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="row 4, column 'shop': no id"):
+        read_table(tmp_path / "a.parquet", id_col="shop")

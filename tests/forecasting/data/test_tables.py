@@ -169,12 +169,52 @@ class TestLong:
             read_table(path)
         assert "columns 'price' ignored" in read_table(path, exogenous="ignore").guesses
 
+    def test_ids_under_another_name(self, write: Write) -> None:
+        text = LONG.replace("unique_id,ds,y", "shop,ds,y")
+        same = read_table(write(LONG)).frame
+        table = read_table(write(text), id_col="shop")
+        assert (table.kind, table.id_col) == ("long", "shop")
+        pd.testing.assert_frame_equal(table.frame, same)
+        assert "ids in 'shop'" in table.guesses[0]
+
+    def test_all_other_names_are_found(self, write: Write) -> None:
+        text = LONG.replace("unique_id,ds,y", "shop,day,sales")
+        table = read_table(write(text), id_col="shop")
+        assert (table.time_col, table.target) == ("day", ("sales",))
+        assert len(table.panel) == 2
+
+    def test_named_ids_keep_their_zeros(self, write: Write) -> None:
+        text = "shop,ds,y\n007,1,1\n007,2,2\nNA,1,1\nNA,2,2\n"
+        assert read_table(write(text), id_col="shop").panel.ids == ("007", "NA")
+
+    def test_numbers_as_ids_of_a_parquet_file(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame({"shop": [2, 2, 1, 1], "ds": [0, 1, 0, 1], "y": [1.0, 2, 3, 4]})
+        frame.to_parquet(tmp_path / "a.parquet")
+        found = read_table(tmp_path / "a.parquet", id_col="shop").frame
+        assert found["unique_id"].tolist() == [2, 2, 1, 1]
+
+    def test_unique_id_beside_named_ids_is_a_further_column(self, write: Write) -> None:
+        path = write("unique_id,shop,ds,y\n1,a,0,1\n2,a,1,2\n3,b,0,3\n4,b,1,4\n")
+        with pytest.raises(DataError, match="exogenous columns 'unique_id'"):
+            read_table(path, id_col="shop")
+        assert read_table(path, id_col="shop", exogenous="ignore").panel.ids == ("a", "b")
+
     def test_ds_and_y_alone_are_wide(self, write: Write) -> None:
         table = read_table(write("ds,y\n2026-01-01,1\n2026-01-02,2\n"))
         assert (table.kind, table.panel.ids) == ("wide", ("y",))
 
 
 BAD: dict[str, tuple[str, dict[str, object], str]] = {
+    "no such ids": (LONG, {"id_col": "shop"}, "id_col: no column 'shop' in the file"),
+    "ids are the values": (LONG, {"id_col": "y", "target": "y"}, "id_col names 'y', as time_col"),
+    "no values beside ids": ("a,ds\nu,1\nu,2\n", {"id_col": "a"}, "no column 'y' of values; nor"),
+    "several values": (
+        "a,ds,p,q\nu,1,1,1\nu,2,2,2\n",
+        {"id_col": "a"},
+        "no column 'y' of values; it has 'p', 'q': name it with target",
+    ),
+    "no times beside ids": ("a,y\nu,1.5\nu,2.5\n", {"id_col": "a"}, "no column of times beside"),
+    "an id that is absent": ("a,ds,y\nu,1,1\n,2,2\n", {"id_col": "a"}, "line 3, column 'a': no id"),
     "empty": ("", {}, "the file is empty"),
     "blank": ("\n\n", {}, "the file is empty"),
     "header only": ("date,a\n", {}, "a header but no rows"),

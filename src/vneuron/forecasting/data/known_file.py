@@ -23,6 +23,7 @@ def read_observed(
     path: str | Path,
     series: Sequence[str],
     *,
+    id_col: str | None = None,
     time_col: str | None = None,
     value: str | None = None,
     delimiter: str | None = None,
@@ -36,6 +37,7 @@ def read_observed(
     Args:
         path: CSV (also .gz) or Parquet, as `read_table` takes it.
         series: ids of the series that are forecast.
+        id_col: the column of ids of a long file, unique_id where the file has none of that name.
         time_col: the time column; guessed where the file has none of that name.
         value: the column of values of a long file, y where the file has none of that name.
         delimiter: of a text file; a comma where None (a tab in .tsv).
@@ -49,13 +51,14 @@ def read_observed(
         DataError: in one line: file, line and column, what is wrong, and the cure.
     """
     try:
-        source = read_source(path, delimiter)
+        source = read_source(path, delimiter, id_col)
         held = list(source.columns)
+        ids = _ids(source, id_col)
         times = time_col if time_col in held else None
         long_times, long_value = times or "ds", value if value and value in held else "y"
         alone = len(series) == 1 and not set(series) & set(held)
-        if {long_times, long_value} <= set(held) and ("unique_id" in held or alone):
-            return _long(source, {long_times: "ds"}, long_value, expected)
+        if {long_times, long_value} <= set(held) and (ids or alone):
+            return _long(source, ids, {long_times: "ds"}, long_value, expected)
         found = times or choose_time_column(source, tuple(series))
         return _wide(source, found, series, expected)
     except DataError as error:
@@ -63,12 +66,17 @@ def read_observed(
 
 
 def read_totals(
-    path: str | Path, *, delimiter: str | None = None, expected: Ints | None = None
+    path: str | Path,
+    *,
+    id_col: str | None = None,
+    delimiter: str | None = None,
+    expected: Ints | None = None,
 ) -> pd.DataFrame:
     """Known sums: unique_id, y, and the first and last step of each, ds and ds_end, if given.
 
     Args:
         path: CSV (also .gz) or Parquet, as `read_table` takes it.
+        id_col: the column of ids, unique_id where the file has none of that name.
         delimiter: of a text file; a comma where None (a tab in .tsv).
         expected: stamps of the forecast, UTC nanoseconds, by which 05/06/2026 is read.
 
@@ -76,20 +84,25 @@ def read_totals(
         DataError: in one line: file, line and column, what is wrong, and the cure.
     """
     try:
-        source = read_source(path, delimiter)
+        source = read_source(path, delimiter, id_col)
         require_columns(source, ("y",), "total")
         spans = [name for name in ("ds", "ds_end") if name in source.columns]
-        return _long(source, {name: name for name in spans}, "y", expected)
+        return _long(source, _ids(source, id_col), {name: name for name in spans}, "y", expected)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
 
+def _ids(source: TableSource, id_col: str | None) -> str | None:
+    """The column of ids, if there is one."""
+    return next((name for name in (id_col, "unique_id") if name in source.columns), None)
+
+
 def _long(
-    source: TableSource, times: dict[str, str], value: str, expected: Ints | None
+    source: TableSource, ids: str | None, times: dict[str, str], value: str, expected: Ints | None
 ) -> pd.DataFrame:
     columns: dict[str, Any] = {}
-    if "unique_id" in source.columns:
-        columns["unique_id"] = source.columns["unique_id"]
+    if ids is not None:
+        columns["unique_id"] = source.columns[ids]
     columns |= {name: _times(source, held, expected) for held, name in times.items()}
     return pd.DataFrame({**columns, "y": read_numbers(source, value)})
 

@@ -48,11 +48,13 @@ class LongFile:
 
     Attributes:
         path: the file.
+        id_col: its column of ids.
         time_col: its column of times.
         value: its column of values.
     """
 
     path: Path
+    id_col: str
     time_col: str
     value: str
 
@@ -63,7 +65,7 @@ class LongFile:
     def pieces(self, *columns: str) -> Iterator[Piece]:
         """These columns, piece by piece."""
         first = 0
-        with pq.ParquetFile(self.path, read_dictionary=["unique_id"]) as file:
+        with pq.ParquetFile(self.path, read_dictionary=[self.id_col]) as file:
             for group in range(file.num_row_groups):
                 # group by group: a reader of the whole file keeps what it has read
                 for batch in file.iter_batches(PIECE, row_groups=[group], columns=list(columns)):
@@ -86,13 +88,13 @@ class Piece(NamedTuple):
     rows: pa.RecordBatch
     first: int
 
-    def ids(self) -> tuple[Ints, list[Any]]:
+    def ids(self, column: str) -> tuple[Ints, list[Any]]:
         """Each row's place in a list of distinct ids, and that list.
 
         Raises:
             DataError: a row without an id.
         """
-        found = self.rows["unique_id"]
+        found = self.rows[column]
         if not pa.types.is_dictionary(found.type):
             found = found.dictionary_encode()
         absent = found.is_null().to_numpy(zero_copy_only=False)
@@ -102,7 +104,7 @@ class Piece(NamedTuple):
             absent |= codes == distinct.index("")
         if absent.any():
             row = int(np.argmax(absent))
-            raise DataError(f"{self.source().where(row, 'unique_id')}: no id: fill or drop the row")
+            raise DataError(f"{self.source().where(row, column)}: no id: fill or drop the row")
         return codes, distinct
 
     def source(self, *columns: str) -> TableSource:
@@ -111,7 +113,10 @@ class Piece(NamedTuple):
 
 
 def long_file(
-    path: str | Path, time_col: str | None = None, target: tuple[str, ...] = ()
+    path: str | Path,
+    time_col: str | None = None,
+    target: tuple[str, ...] = (),
+    id_col: str | None = None,
 ) -> LongFile | None:
     """The file, if it is a long Parquet file that should be read in pieces; None if not.
 
@@ -122,6 +127,7 @@ def long_file(
         path: any file.
         time_col: its column of times; None is ds.
         target: its column of values; y if empty.
+        id_col: its column of ids; None is unique_id.
     """
     path = Path(path)
     if path.suffix.lower() not in PARQUET or not path.is_file() or len(target) > 1:
@@ -131,8 +137,8 @@ def long_file(
             rows, schema = file.metadata.num_rows, file.schema_arrow
     except (pa.ArrowException, OSError):
         return None  # whoever reads it whole says what is wrong
-    found = LongFile(path, time_col or "ds", target[0] if target else "y")
-    names = ("unique_id", found.time_col, found.value)
+    found = LongFile(path, id_col or "unique_id", time_col or "ds", target[0] if target else "y")
+    names = (found.id_col, found.time_col, found.value)
     if rows < IN_PIECES_FROM or not set(names) <= set(schema.names):
         return None
     kind = schema.field(found.time_col).type
@@ -157,8 +163,8 @@ def read_in_pieces(file: LongFile, treatment: Treatment) -> Panel:
         DataError: in one line, where it is, what is wrong, and the cure.
         OSError: the disk has no room.
     """
-    ids = _Ids()
-    for piece in file.pieces("unique_id"):
+    ids = _Ids(file.id_col)
+    for piece in file.pieces(file.id_col):
         ids.count(piece)
     names = ids.names()
     offsets = np.concatenate([[0], np.cumsum(ids.counts())]).astype(np.int64)
@@ -171,12 +177,13 @@ def read_in_pieces(file: LongFile, treatment: Treatment) -> Panel:
 class _Ids:
     """Numbers of the series in order of appearance, and how many rows each has."""
 
+    column: str
     code: dict[Any, int] = field(default_factory=dict)
     rows: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def codes(self, piece: Piece) -> Ints:
         """The series of each row."""
-        codes, distinct = piece.ids()
+        codes, distinct = piece.ids(self.column)
         present = np.bincount(codes, minlength=len(distinct)) > 0
         # a dictionary may hold what no row of the piece does, and need not follow the rows
         order = np.argsort(_first_places(codes, len(distinct)), kind="stable")
@@ -204,12 +211,12 @@ class _Ids:
         if len(set(names)) < len(names):
             seen = pd.Series(names)
             name = seen[seen.duplicated()].iloc[0]
-            raise DataError(f"two different ids both read {name!r}: give 'unique_id' one type")
+            raise DataError(f"two different ids both read {name!r}: give {self.column!r} one type")
         return names
 
     def values(self) -> nw.Series[Any]:
         """Each id as it came."""
-        return nw.from_native(pd.Series(list(self.code), name="unique_id"), series_only=True)
+        return nw.from_native(pd.Series(list(self.code), name=self.column), series_only=True)
 
 
 def _laid_out(file: LongFile, ids: _Ids, offsets: Ints) -> tuple[Ints, Floats, TimeKind]:
@@ -217,7 +224,7 @@ def _laid_out(file: LongFile, ids: _Ids, offsets: Ints) -> tuple[Ints, Floats, T
     rows = int(offsets[-1])
     stamps, values = mapped_room(rows, np.int64), mapped_room(rows, np.float64)
     free, kind = offsets[:-1].copy(), TimeKind("integer")
-    for piece in file.pieces("unique_id", file.time_col, file.value):
+    for piece in file.pieces(file.id_col, file.time_col, file.value):
         codes = ids.codes(piece)
         source = piece.source(file.time_col, file.value)
         found, kind = read_time_column(source, file.time_col)

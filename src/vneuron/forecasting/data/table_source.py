@@ -63,12 +63,15 @@ class TableSource:
         return before + 1
 
 
-def read_source(path: str | Path, delimiter: str | None = None) -> TableSource:
+def read_source(
+    path: str | Path, delimiter: str | None = None, ids: str | None = None
+) -> TableSource:
     """Reads a file without judging its columns.
 
     Args:
         path: .csv, .tsv, .txt (each also .gz), .parquet or .pq.
         delimiter: between fields of a text file; None is a comma, or a tab in .tsv.
+        ids: a column of ids, beside unique_id.
 
     Raises:
         DataError: the file is missing, empty, of another kind or damaged; the delimiter is
@@ -94,7 +97,7 @@ def read_source(path: str | Path, delimiter: str | None = None) -> TableSource:
             source = TableSource(path, columns, None)
         elif kind in TEXT:
             delimiter = _one_mark(delimiter or ("\t" if kind == ".tsv" else ","))
-            source = TableSource(path, _read_text(path, delimiter), delimiter)
+            source = TableSource(path, _read_text(path, delimiter, {"unique_id", ids}), delimiter)
         else:
             raise DataError(f"files of kind {kind!r} are not read: give .csv, .csv.gz or .parquet")
         if len(source.columns) == 0:
@@ -147,7 +150,7 @@ def _open_text(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _read_text(path: Path, delimiter: str) -> pd.DataFrame:
+def _read_text(path: Path, delimiter: str, ids: set[str | None]) -> pd.DataFrame:
     with _open_text(path) as file:
         reader = csv.reader(file, delimiter=delimiter)
         header = next((record for record in reader if record), [])
@@ -163,9 +166,9 @@ def _read_text(path: Path, delimiter: str) -> pd.DataFrame:
         low_memory=False,
         skipinitialspace=True,
         # An id stays the text that it is: 007 keeps its zeros, and NA may be Namibia.
-        dtype={"unique_id": "str"} if "unique_id" in names else None,
+        dtype={name: "str" for name in names if name in ids},
         keep_default_na=False,
-        na_values={name: ABSENT for name in names if name != "unique_id"},
+        na_values={name: ABSENT for name in names if name not in ids},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Table:
     Attributes:
         path: the file.
         kind: "long" (columns unique_id, ds, y) or "wide" (a time column, a column a series).
+        id_col: name of the column of ids; None if wide.
         time_col: name of the time column; None where rows are numbered instead.
         target: columns that hold the values: one if long, one per series if wide.
         panel: the series.
@@ -40,6 +41,7 @@ class Table:
 
     path: Path
     kind: str
+    id_col: str | None
     time_col: str | None
     target: tuple[str, ...]
     panel: Panel
@@ -65,6 +67,7 @@ class Table:
 def read_table(
     path: str | Path,
     *,
+    id_col: str | None = None,
     time_col: str | None = None,
     target: str | Sequence[str] | None = None,
     freq: str | int | None = None,
@@ -75,14 +78,17 @@ def read_table(
 ) -> Table:
     """Reads CSV (also .gz) or Parquet.
 
-    A file with columns unique_id, ds, y is long; any other is wide, one column a series.
+    A file with columns unique_id, ds, y, or one whose column of ids is named, is long; any other
+    is wide, one column a series.
 
     Args:
         path: the file.
+        id_col: the column that says which series a row is of; unique_id where None.
         time_col: the time column; guessed by name and content where None. A wide file without
             one has its rows numbered from 0.
         target: wide: the columns to take as series, all numeric ones where None; further ones
-            are left aside. Long: the column that stands for y.
+            are left aside. Long: the column that stands for y; with ``id_col``, where there is no y
+            and one column is left, that one.
         freq: pandas offset alias or integer step; guessed where None.
         missing: "error", "interpolate" or "mask", as ``Panel.from_frame``.
         duplicates: "error", "first", "last" or "mean".
@@ -101,32 +107,57 @@ def read_table(
         if len(set(wanted)) < len(wanted):
             twice = next(name for name in wanted if wanted.count(name) > 1)
             raise DataError(f"target names {twice!r} twice: give each column once")
-        large = long_file(path, time_col, wanted)
+        large = long_file(path, time_col, wanted, id_col)
         if large is not None:
             return _read_large(large, exogenous, Treatment(freq, missing, duplicates))
-        source = read_source(path, delimiter)
+        source = read_source(path, delimiter, id_col)
         columns = source.columns.columns
         require_columns(source, wanted, "target")
         if time_col is not None:
             require_columns(source, (time_col,), "time_col")
         treatment = Treatment(freq, missing, duplicates)
+        if id_col is not None:
+            require_columns(source, (id_col,), "id_col")
+            time_col, wanted = _columns_beside(source, id_col, time_col, wanted)
+            return _read_long(source, id_col, time_col, wanted, exogenous, treatment)
         if {"unique_id", time_col or "ds"} <= set(columns) and (wanted or "y" in columns):
-            return _read_long(source, time_col or "ds", wanted, exogenous, treatment)
+            return _read_long(source, "unique_id", time_col or "ds", wanted, exogenous, treatment)
         return _read_wide(source, time_col, wanted, treatment)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
 
 def _read_large(file: LongFile, exogenous: str, treatment: Treatment) -> Table:
-    names = ("unique_id", file.time_col, file.value)
+    names = (file.id_col, file.time_col, file.value)
     further = [name for name in file.columns() if name not in names]
     check_exogenous(further, exogenous)
     panel = read_in_pieces(file, treatment)
-    return _long_table(file.path, file.time_col, file.value, panel, further, treatment)
+    return _long_table(file.path, names, panel, further, treatment)
+
+
+def _columns_beside(
+    source: TableSource, id_col: str, time_col: str | None, wanted: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """The columns of times and of values of a long file whose column of ids is named."""
+    if id_col in (time_col, *wanted):
+        raise DataError(f"id_col names {id_col!r}, as time_col or target does: name another column")
+    left = replace(source, columns=source.columns.drop(columns=[id_col, *wanted]))
+    if time_col is None:
+        time_col = "ds" if "ds" in left.columns else choose_time_column(left)
+    if time_col is None:
+        raise DataError("no column of times beside the ids: name it with time_col")
+    values = [str(name) for name in left.columns if name != time_col]
+    if wanted or "y" in values:
+        return time_col, wanted
+    if len(values) != 1:
+        has = f"it has {name_some(values, 8)}" if values else "nor any other beside ids and times"
+        raise DataError(f"no column 'y' of values; {has}: name it with target")
+    return time_col, (values[0],)
 
 
 def _read_long(
     source: TableSource,
+    id_col: str,
     time_col: str,
     wanted: tuple[str, ...],
     exogenous: str,
@@ -135,27 +166,33 @@ def _read_long(
     if len(wanted) > 1:
         raise DataError(f"target names {name_some(wanted)} in a long file: give one value column")
     value = wanted[0] if wanted else "y"
-    further = [str(name) for name in source.columns if name not in ("unique_id", time_col, value)]
+    further = [str(name) for name in source.columns if name not in (id_col, time_col, value)]
     check_exogenous(further, exogenous)
-    unnamed = source.columns["unique_id"].isin(["", None]).to_numpy()
+    unnamed = source.columns[id_col].isin(["", None]).to_numpy()
     if unnamed.any():
         row = int(np.argmax(unnamed))
-        raise DataError(f"{source.where(row, 'unique_id')}: no id: fill or drop the row")
-    codes, id_values, ids = factorise(nw.from_native(source.columns["unique_id"], series_only=True))
+        raise DataError(f"{source.where(row, id_col)}: no id: fill or drop the row")
+    codes, id_values, ids = factorise(nw.from_native(source.columns[id_col], series_only=True))
     stamps, kind = read_time_column(source, time_col)
     values = read_numbers(source, value)
     panel = Panel.from_arrays(ids, id_values, codes, stamps, kind, values, treatment)
-    return _long_table(source.path, time_col, value, panel, further, treatment)
+    return _long_table(source.path, (id_col, time_col, value), panel, further, treatment)
 
 
 def _long_table(
-    path: Path, time_col: str, value: str, panel: Panel, further: list[str], treatment: Treatment
+    path: Path,
+    names: tuple[str, str, str],
+    panel: Panel,
+    further: list[str],
+    treatment: Treatment,
 ) -> Table:
-    guesses = [f"long file: {len(panel)} series, times in {time_col!r}, values in {value!r}"]
+    id_col, time_col, value = names
+    ids = "" if id_col == "unique_id" else f"ids in {id_col!r}, "
+    guesses = [f"long file: {len(panel)} series, {ids}times in {time_col!r}, values in {value!r}"]
     if further:
         guesses.append(f"columns {name_some(further)} ignored")
     guesses.append(_span(panel, treatment.freq))
-    return Table(path, "long", time_col, (value,), panel, tuple(guesses))
+    return Table(path, "long", id_col, time_col, (value,), panel, tuple(guesses))
 
 
 def _read_wide(
@@ -189,7 +226,7 @@ def _read_wide(
     if left:
         guesses.append(f"columns {name_some(left)} are not used")
     guesses.append(_span(panel, treatment.freq))
-    return Table(source.path, "wide", time_col, target, panel, tuple(guesses))
+    return Table(source.path, "wide", None, time_col, target, panel, tuple(guesses))
 
 
 def _series_columns(
@@ -221,7 +258,8 @@ def _about_words(source: TableSource, words: list[str]) -> str:
     known = column.notna() & pd.to_numeric(texts, errors="coerce").isna()
     row = int(np.argmax(known.to_numpy()))
     cure = written_number(texts.iloc[row]) or (
-        "drop them, or name the series with target (a long file needs the columns unique_id, ds, y)"
+        "drop them, or name the series with target (a long file needs the columns unique_id, ds, "
+        "y, or to have its ids named with id_col)"
     )
     return (
         f"columns {name_some(words)} hold text or true/false, not numbers "
