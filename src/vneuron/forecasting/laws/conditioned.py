@@ -8,12 +8,12 @@ A multivariate t stays one. With location m, scale matrix Σ and ν, and A y = b
 .. math:: \Sigma' = \frac{\nu+\delta}{\nu+F}\,
           (\Sigma - \Sigma A^\top (A\Sigma A^\top)^{-1} A\Sigma), \qquad \nu' = \nu + F.
 
-Σ is kept as :math:`BB^\top + \Psi R(\rho) \Psi - GG^\top`: the units' part, the steps' own noise,
-and what equalities took away. Where that noise is white, observed steps need no G: they refine the
-units' posterior by one natural-gradient step (`vneuron.inference.natural`), which leaves the other
-steps tied by new columns B L alone, so that the cost is that of the units x units factor, whatever
-was observed. Where it lasts, an observed step also tells of its neighbours' noise, and each is an
-equality like any other.
+Σ is kept as :math:`BB^\top + \Psi R(\rho) \Psi - GG^\top` (`TiedScale`): the units' part, the
+steps' own noise, and what equalities took away. Where that noise is white, observed steps need no
+G: they refine the units' posterior by one natural-gradient step (`vneuron.inference.natural`),
+which leaves the other steps tied by new columns B L alone, so that the cost is that of the units x
+units factor, whatever was observed. Where it lasts, an observed step also tells of its neighbours'
+noise, and each is an equality like any other.
 
 With `scale_weight` w below one, δ and F count w times in ν' and in the factor: the evidence on g,
 the spread that all steps share, is tempered, that on everything else is not. A model in which g
@@ -32,7 +32,6 @@ import torch
 from torch import Tensor
 
 from ...functional.factor_form import factor_form
-from ...functional.own_noise import autoregress, correlated_times, own_correlation
 from ...functional.singular import DETERMINED, singular_form
 from ...functional.student import joint_nll, marginal_nll
 from ...inference.natural import GaussianBelief, linear_evidence, natural_step
@@ -40,6 +39,7 @@ from ..scoring.scores import as_float64
 from .determined import fault_of_sum
 from .law import StudentLaw
 from .predictive import TrajectoryDistribution
+from .tied_scale import TiedScale
 from .trajectory import AbstractTrajectory, at_least_single, mixing
 
 
@@ -105,6 +105,11 @@ class ConditionedTrajectory(AbstractTrajectory):
         return self.loc.shape[1]
 
     @property
+    def scale_matrix(self) -> TiedScale:
+        """Σ."""
+        return TiedScale(self.shared, self.own, self.rows, self.persistence)
+
+    @property
     def unknown(self) -> Tensor:
         """Steps that are not known themselves, [batch, H]."""
         return ~self.known
@@ -164,10 +169,10 @@ class ConditionedTrajectory(AbstractTrajectory):
             ValueError: a sum that what is known determines already, as it does or otherwise.
         """
         active = (weights != 0).any(-1)
-        gain = self._gain()
-        clear = weights - (weights @ gain) @ self.rows
-        covariance = clear @ self._times(clear)
-        before = (weights @ self._times(weights)).diagonal(dim1=-2, dim2=-1)
+        scale = self.scale_matrix
+        clear = weights - (weights @ scale.gain()) @ self.rows
+        covariance = clear @ scale.untied_times(clear)
+        before = (weights @ scale.untied_times(weights)).diagonal(dim1=-2, dim2=-1)
         identity = torch.eye(weights.shape[1], dtype=weights.dtype, device=weights.device)
         covariance = covariance + identity * (~active)[:, None]
         factor, failed = torch.linalg.cholesky_ex(covariance)
@@ -180,7 +185,7 @@ class ConditionedTrajectory(AbstractTrajectory):
         white = torch.linalg.solve_triangular(factor, missing[..., None], upper=False)
         rows = torch.linalg.solve_triangular(factor, clear, upper=False)
         rows = torch.where(active[..., None], rows, torch.zeros_like(rows))
-        loc = self.loc + (self._times(rows) @ white)[..., 0]
+        loc = self.loc + (scale.untied_times(rows) @ white)[..., 0]
         found = replace(self, loc=loc, rows=torch.cat([self.rows, rows], 1))
         return found._rescaled(white[..., 0].square().sum(-1), active.sum(-1))
 
@@ -208,22 +213,6 @@ class ConditionedTrajectory(AbstractTrajectory):
             df=df,
         )
 
-    def _times(self, rows: Tensor) -> Tensor:
-        """(BBᵀ + ΨRΨ) rowsᵀ, [batch, H, F]."""
-        columns = rows.mT
-        return self.shared @ (self.shared.mT @ columns) + self._own_times(columns)
-
-    def _own_times(self, columns: Tensor) -> Tensor:
-        """ΨRΨ columns, [batch, H, F]."""
-        own = self.own[..., None]
-        if self.persistence is None:
-            return own.square() * columns
-        return own * correlated_times(self.persistence, own * columns)
-
-    def _gain(self) -> Tensor:
-        """G, [batch, H, F]."""
-        return self._times(self.rows)
-
     # -- answers -----------------------------------------------------------------------------
 
     def point(self) -> Tensor:
@@ -232,8 +221,7 @@ class ConditionedTrajectory(AbstractTrajectory):
 
     def scale(self) -> Tensor:
         """Scale of each step's t, [batch, H]; 0 at a step that is known."""
-        whole = self.shared.square().sum(-1) + self.own.square()
-        found = _root(whole - self._gain().square().sum(-1), whole)
+        found = self.scale_matrix.steps()
         return torch.where(self.known, torch.zeros_like(found), found)
 
     def sd(self) -> Tensor:
@@ -245,16 +233,10 @@ class ConditionedTrajectory(AbstractTrajectory):
     def unit_share(self) -> Tensor:
         r"""Share of each step's variance that lies in its expectation given z, [batch, H].
 
-        One less the part that knowing z would leave; under an equality that part is smaller than
-        the step's own noise, since the others' noise is then tied to it. 0 where all is known.
+        One less the part that knowing z would leave. 0 where all is known.
         """
         variance = self.scale().square()
-        noise = self._own_times(self.rows.mT)
-        inner = self.rows @ noise
-        identity = torch.eye(inner.shape[-1], dtype=inner.dtype, device=inner.device)
-        inner = inner + identity * (~(self.rows != 0).any(-1))[:, None]
-        taken = noise * torch.linalg.solve(inner, noise.mT).mT
-        left = (self.own.square() - taken.sum(-1)).clamp_min(0.0)
+        left = self.scale_matrix.left_by_units()
         share = 1.0 - left / torch.where(variance > 0, variance, torch.ones_like(variance))
         return torch.where(variance > 0, share.clamp(0.0, 1.0), torch.zeros_like(share))
 
@@ -266,10 +248,7 @@ class ConditionedTrajectory(AbstractTrajectory):
         """Weighted sums of the path, exactly t_ν."""
         columns = weights.reshape(self.horizon, -1).to(self.loc)
         shape = (len(self), *weights.shape[1:])
-        alone = (columns * self._own_times(columns.expand(len(self), -1, -1))).sum(-2)
-        whole = (self.shared.mT @ columns).square().sum(-2) + alone
-        taken = (self._gain().mT @ columns).square().sum(-2)
-        scale = _root(whole - taken, whole)
+        scale = self.scale_matrix.sums(columns)
         return self._law((self.loc @ columns).reshape(shape), scale.reshape(shape))
 
     def deviation(self, noise: Tensor) -> Tensor:
@@ -281,12 +260,7 @@ class ConditionedTrajectory(AbstractTrajectory):
         Returns:
             [batch, S, H].
         """
-        units = self.shared.shape[-1]
-        alone = noise[..., units:]
-        if self.persistence is not None:
-            alone = autoregress(self.persistence, alone)
-        drawn = noise[..., :units] @ self.shared.mT + alone * self.own[:, None]
-        return drawn - (drawn @ self.rows.mT) @ self._gain().mT
+        return self.scale_matrix.deviation(noise)
 
     def sample(self, draws: int, generator: torch.Generator | None = None) -> Tensor:
         """Joint paths, [batch, S, H], each of which fulfils every equality."""
@@ -317,23 +291,11 @@ class ConditionedTrajectory(AbstractTrajectory):
         counts = self.unknown if observed is None else self.unknown & observed
         residual = torch.where(counts, target - self.loc, torch.zeros_like(self.loc))
         if self.rows.shape[1] or self.persistence is not None:
-            quadratic, log_volume, size = singular_form(residual, counts, self._covariance())
+            quadratic, log_volume, size = singular_form(residual, counts, self.scale_matrix.dense())
         else:
             quadratic, log_volume = factor_form(residual, counts, self.shared, self.own)
             size = counts.sum(-1).to(residual.dtype)
         return joint_nll(quadratic, log_volume, size, self.df)
-
-    def _covariance(self) -> Tensor:
-        """Σ', dense, [batch, H, H]."""
-        gain = self._gain()
-        return self.shared @ self.shared.mT - gain @ gain.mT + self._own_covariance()
-
-    def _own_covariance(self) -> Tensor:
-        """ΨRΨ, dense, [batch, H, H]."""
-        if self.persistence is None:
-            return torch.diag_embed(self.own.square())
-        own = self.own
-        return own[:, :, None] * own_correlation(self.persistence, self.horizon) * own[:, None]
 
     # -- forms -------------------------------------------------------------------------------
 
@@ -378,8 +340,3 @@ class ConditionedTrajectory(AbstractTrajectory):
         return StudentLaw(
             as_float64(loc), as_float64(scale), None if df is None else as_float64(df)
         )
-
-
-def _root(variance: Tensor, whole: Tensor) -> Tensor:
-    """Square root of what is left of a variance; rounding is nothing."""
-    return torch.where(variance > DETERMINED * whole, variance, torch.zeros_like(variance)).sqrt()
