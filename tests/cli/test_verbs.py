@@ -269,3 +269,45 @@ def test_it_takes_one_thread_unless_told_otherwise(vneuron, monkeypatch, given, 
         monkeypatch.delenv("OMP_NUM_THREADS")
     assert vneuron("--version").code == 0
     assert os.environ["OMP_NUM_THREADS"] == expected
+
+
+def test_forecasts_that_follow_recent_errors(vneuron, fitted):
+    said = vneuron("forecast", fitted.run, fitted.data, "--follow")
+    assert said.code == 0
+    assert "next forecasts' spread × " in said.err
+    follower = EVEForecaster.load(fitted.run).following(fitted.data)
+    pd.testing.assert_frame_equal(read(said.out), follower.predict(), check_dtype=False)
+    totals = vneuron("forecast", fitted.run, fitted.data, "--follow", "--aggregate", "sum", "-q")
+    assert totals.err == ""
+    pd.testing.assert_frame_equal(
+        read(totals.out)[["EVE", "EVE-hi-95"]], follower.aggregate("sum")[["EVE", "EVE-hi-95"]]
+    )
+
+
+def test_scores_that_follow_recent_errors(vneuron, fitted):
+    said = vneuron("evaluate", fitted.run, fitted.data, "--follow", "--json")
+    expected = EVEForecaster.load(fitted.run).following(fitted.data).evaluate(fitted.data)
+    assert said.json["test"]["EVE"]["nll"] == pytest.approx(expected["nll"])
+    plain = vneuron("evaluate", fitted.run, fitted.data, "--json").json["test"]
+    for name in ("EVE", "twin"):
+        assert said.json["test"][name]["nll"] != plain[name]["nll"]
+        assert said.json["test"][name]["mse"] == pytest.approx(plain[name]["mse"])
+
+
+def test_following_needs_rows_since_the_fit(vneuron, fitted, place):
+    said = vneuron("forecast", fitted.run, "--follow")
+    assert said.code == 2
+    assert "give DATA too" in said.err
+    frame = pd.read_csv(fitted.data)
+    frame.head(len(frame) - 60).to_csv("early.csv", index=False)
+    said = vneuron("forecast", fitted.run, "early.csv", "--follow")
+    assert said.code == 0
+    assert "intervals are as fitted" in said.err
+    plain = vneuron("forecast", fitted.run, "early.csv")
+    assert said.out == plain.out
+
+
+def test_followed_scores_are_not_the_runs(vneuron, fitted):
+    said = vneuron("evaluate", fitted.run, fitted.data, "--follow", "--update")
+    assert said.code == 2
+    assert "give one of them" in said.err

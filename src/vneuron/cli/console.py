@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..forecasting.model import FittedModel
 
 COLUMNS = {
     "mse": "MSE",
@@ -51,6 +54,19 @@ class Console:
         """What was assumed about the data, and what was done to it."""
         for note in notes:
             self.say(f"note: {note}")
+
+    def followed(self, model: FittedModel) -> None:
+        """How far the spread of forecasts is scaled by recent errors, and by how many."""
+        followed = model.followed
+        if followed is None or not followed.origins:
+            self.say("note: no row has come since the fit: intervals are as fitted")
+            return
+        factors = model.next_spread()
+        low, high = f"{factors.min():.2f}", f"{factors.max():.2f}"
+        self.say(
+            f"next forecasts' spread × {low if low == high else f'{low} to {high}'}, by "
+            f"{followed.origins:,} forecasts since the fit"
+        )
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ def run(
         bool,
         typer.Option("--update", help="Write the scores and a new report into the run folder."),
     ] = False,
+    follow: options.Follow = False,
     id_col: options.IdCol = None,
     time_col: options.TimeCol = None,
     target: options.Target = None,
@@ -40,6 +41,11 @@ def run(
     from ..training.run_folder import RunFolder
     from .remembered import read_like
 
+    if follow and update:
+        raise ValueError(
+            "--update writes what the run's models score as they were fitted, --follow as they "
+            "are scaled since: give one of them"
+        )
     started = time.monotonic()
     console = Console(quiet=quiet)
     table = read_like(
@@ -57,6 +63,9 @@ def run(
     console.notes(table.notes)
     folder = RunFolder.open(run)
     found = read_field(folder, device=device, seed=seed)
+    if follow:
+        found = found.following(table.panel)
+        console.followed(found.eve)
     metrics = score_field(found, table.panel, step=step, say=console.say)
     if not metrics["windows"]:
         raise DataError(

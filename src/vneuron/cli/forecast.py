@@ -89,6 +89,7 @@ def run(
             help="From 0 to 1, how far these may narrow or widen the rest.", rich_help_panel=KNOWN
         ),
     ] = 1.0,
+    follow: options.Follow = False,
     id_col: options.IdCol = None,
     time_col: options.TimeCol = None,
     target: options.Target = None,
@@ -104,7 +105,7 @@ def run(
 ) -> int:
     """Forecast the next steps of the run's series, or of those in DATA."""
     from ..forecasting.forecaster import EVEForecaster
-    from .remembered import read_like, read_observed_like
+    from .remembered import read_like
 
     console = Console(quiet=quiet)
     _check_out(out)
@@ -124,26 +125,14 @@ def run(
     frame = None if table is None else table.panel
     console.notes(() if table is None else table.notes)
     levels = tuple(level or (80, 95))
+    if follow:
+        forecaster = _following(forecaster, frame, console)
+        frame = None
     seed = forecaster.config.seed if seed is None else seed
     panel = forecaster.model.memory.context if frame is None else frame
     horizon = forecaster.config.horizon
-    known: dict[str, Any] = {}
-    if observed is not None:
-        if not observed.is_file():
-            raise ValueError(f"--observed is {observed}: there is no such file")
-        known["observed"] = read_observed_like(
-            run,
-            observed,
-            panel,
-            horizon,
-            id_col=id_col,
-            time_col=time_col,
-            delimiter=delimiter,
-        )
-    if total is not None:
-        known["total"] = _total(run, total, panel, horizon, id_col, delimiter)
-    if lower is not None or upper is not None:
-        known["bounds"] = (lower, upper)
+    facts = (observed, total, lower, upper)
+    known = _known(run, facts, panel, horizon, (id_col, time_col, delimiter))
     if known:
         given = forecaster.condition(**known, scale_weight=scale_weight, df=frame, seed=seed)
         if "bounds" in known:
@@ -163,6 +152,15 @@ def run(
     return 0
 
 
+def _following(forecaster: EVEForecaster, newer: Panel | None, console: Console) -> EVEForecaster:
+    """The forecaster as it follows recent errors, with a word on how far."""
+    if newer is None:
+        raise ValueError("--follow compares forecasts since the fit with what came: give DATA too")
+    follower = forecaster.following(newer)
+    console.followed(follower.model)
+    return follower
+
+
 def _forecast(
     forecast: EVEForecaster | ConditionalForecast,
     newer: dict[str, Any],
@@ -180,6 +178,38 @@ def _forecast(
         statistic: Any = aggregate
         return forecast.aggregate(statistic, span, level=levels, seed=seed, **newer)
     return forecast.predict(level=levels, uncertainty=uncertainty, **newer)
+
+
+def _known(
+    run: Path,
+    facts: tuple[Path | None, str | None, float | None, float | None],
+    panel: Panel,
+    horizon: int,
+    form: tuple[str | None, str | None, str | None],
+) -> dict[str, Any]:
+    """What is known of the horizon, as `condition` takes it; `form` names columns and delimiter."""
+    from .remembered import read_observed_like
+
+    observed, total, lower, upper = facts
+    id_col, time_col, delimiter = form
+    known: dict[str, Any] = {}
+    if observed is not None:
+        if not observed.is_file():
+            raise ValueError(f"--observed is {observed}: there is no such file")
+        known["observed"] = read_observed_like(
+            run,
+            observed,
+            panel,
+            horizon,
+            id_col=id_col,
+            time_col=time_col,
+            delimiter=delimiter,
+        )
+    if total is not None:
+        known["total"] = _total(run, total, panel, horizon, id_col, delimiter)
+    if lower is not None or upper is not None:
+        known["bounds"] = (lower, upper)
+    return known
 
 
 def _total(

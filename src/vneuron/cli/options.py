@@ -92,6 +92,14 @@ Version = Annotated[
     typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+Follow = Annotated[
+    bool,
+    typer.Option(
+        "--follow",
+        help="Scale the spread of forecasts by what those since the fit have missed by; DATA "
+        "must hold the rows since.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
 ]

@@ -45,6 +45,14 @@ class AbstractForecaster(ABC):
         """What was done to the data at the fit, one sentence each."""
         return self.model.memory.notes
 
+    @property
+    def spread(self) -> Any:
+        """Frame unique_id, spread: the factor of spread of each series' next forecast.
+
+        1 where no recent errors are followed; see `EVEForecaster.following`.
+        """
+        return frames.spread(self.model)
+
     # -- forecasts ---------------------------------------------------------------------------
 
     def predict(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import process_time
 from typing import Any
 
@@ -65,6 +65,10 @@ class Field:
     def eve(self) -> FittedModel:
         """EVE itself."""
         return self.models["EVE"]
+
+    def following(self, panel: Panel) -> Field:
+        """The networks with intervals that follow recent errors; the others as they are."""
+        return replace(self, models={n: m.following(panel) for n, m in self.models.items()})
 
     def forecasts(self, panel: Panel) -> dict[str, tuple[Forecast, bool]]:
         """Each model as evaluation takes it, and whether it speaks of whole paths."""

@@ -285,6 +285,30 @@ class EVEForecaster(AbstractForecaster):
             quiet=self.quiet,
         )
 
+    def following(self, df: object) -> Self:
+        """This forecaster with intervals that follow what recent forecasts have missed by.
+
+        Forecasts are made anew from rows after the fit, compared with what came, and the spread of
+        all forecasts is scaled by a factor that follows these errors (`FollowedSpread`): of all
+        series together, and of each beside. Nothing is trained; means and medians stay. Call it
+        again when new rows have come.
+
+        Args:
+            df: long frame with the rows since the fit, and `input_size` rows before them.
+
+        Returns:
+            A forecaster whose every answer has that spread, and which goes on from the last row of
+            `df`; `spread` says how far it is scaled. Where no row has come since, as fitted.
+
+        Raises:
+            DataError: the frame cannot be used.
+            ValueError: a forecaster of counts.
+        """
+        follower = self.from_config(self.config, quiet=self.quiet)
+        follower._model = self.model.following(self._context(df))
+        follower.outcome = self.outcome
+        return follower
+
     @classmethod
     def load(cls, path: str | Path, *, device: Device | None = None, quiet: bool = False) -> Self:
         """A forecaster from a folder that `save` or a run wrote; no code of the folder is run.

@@ -146,6 +146,14 @@ def aggregates_of(
     return insert(frame, 2, "ds_end", ends["ds"])
 
 
+def spread(model: FittedModel) -> Any:
+    """How far the spread of each series' next forecast is scaled: unique_id, spread."""
+    panel = model.memory.context
+    last = panel.times[panel.offsets[1:] - 1]
+    frame = panel.to_native(np.arange(len(panel)), last, {"spread": model.next_spread()})
+    return frame[["unique_id", "spread"]]
+
+
 def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Levels) -> Any:
     """Past forecasts beside what came: unique_id, ds, cutoff, y, intervals."""
     levels = check_levels(levels)

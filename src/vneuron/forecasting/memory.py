@@ -89,6 +89,12 @@ class Memory:
         last = np.where(known, self.test_to[found], NEVER)
         return rows_in_span(panel, first, last)
 
+    def rows_after(self, panel: Panel) -> RowRange:
+        """All rows after the fit's training and validation rows; all of series new to it."""
+        found = self.identity(panel)
+        first = np.where(found >= 0, self.test_from[found], np.iinfo(np.int64).min)
+        return rows_in_span(panel, first, np.full(len(panel), NEVER))
+
     def write(self, run: RunFolder) -> None:
         """`series.parquet` (a row per series), `context.parquet` (the last rows), familiarity."""
         series = {

@@ -19,7 +19,7 @@ from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
 from .data.place import Place
-from .data.rows import Ints
+from .data.rows import Floats, Ints
 from .data.scaling import Scaling
 from .data.windows import (
     FlatSeries,
@@ -30,6 +30,7 @@ from .data.windows import (
     windows_between,
 )
 from .evaluation import Evaluation, evaluate
+from .following import DEFAULT, FollowedSpread, Rates
 from .latent_share import LatentShare, measure_latent_share, remembered_latent_share
 from .laws.trajectory import AbstractPaths, AbstractTrajectory
 from .memory import Memory
@@ -69,6 +70,7 @@ class FittedModel:
         coupling: what series share; None where they are independent, or where the run stopped
             before it was learned (`shares` tells them apart).
         widening: of intervals of maxima, minima and ramps; None where it was not measured.
+        followed: factors of spread by recent errors; None where none are followed.
     """
 
     config: ForecasterConfig
@@ -76,6 +78,7 @@ class FittedModel:
     network: AbstractForecastNetwork
     coupling: Coupling | None = None
     widening: Widening | None = None
+    followed: FollowedSpread | None = None
 
     @classmethod
     def untrained(
@@ -106,7 +109,44 @@ class FittedModel:
         """Scaled windows in, scaled distributions out, on their device; nothing is recorded."""
         with muted():
             path: AbstractTrajectory = self.network(*self._inputs(batch))
-        return path.to(batch.context.device)
+        path = path.to(batch.context.device)
+        if self.followed is None or batch.place is None:
+            return path
+        return path.widen(self.followed.factor(batch.place))
+
+    def following(self, panel: Panel, rates: Rates = DEFAULT) -> FittedModel:
+        """The same with the spread of its forecasts scaled by errors since the fit.
+
+        Forecasts go on from the panel's last rows.
+
+        Args:
+            panel: rows from the fit on, or some of them.
+            rates: how fast to follow.
+
+        Raises:
+            ValueError: a model of counts.
+        """
+        config = self.config
+        followed = FollowedSpread.measure(
+            replace(self, followed=None).forecast,
+            self.flatten(panel),
+            self.memory.rows_after(panel),
+            config.lookback,
+            config.horizon,
+            rates,
+        )
+        memory = replace(self.memory, context=panel.tail(config.lookback))
+        return replace(self, memory=memory, followed=followed)
+
+    def next_spread(self) -> Floats:
+        """Factor of spread of the next forecast of each series of the memory's context."""
+        panel = self.memory.context
+        if self.followed is None:
+            return np.ones(len(panel))
+        last = torch.from_numpy(panel.times.view(np.int64)[panel.offsets[1:] - 1])
+        series = torch.from_numpy(self.memory.identity(panel))
+        found = self.followed.factor(Place(series, last, torch.zeros_like(last)))
+        return found.numpy()
 
     def health(self) -> Health:
         """Vitals and verdict of every unit, and what z carries of the forecasts.

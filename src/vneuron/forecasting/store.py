@@ -164,7 +164,13 @@ def write_model(path: Path, model: FittedModel, *, overwrite: bool = False) -> N
 
     Raises:
         RunFolderError: the folder holds something else, and `overwrite` is False.
+        ValueError: the model follows recent errors.
     """
+    if model.followed is not None:
+        raise ValueError(
+            "a model that follows recent errors is of the rows it has followed: save the fitted "
+            "one, and call following(df) again where it is loaded"
+        )
     there = RunFolder(path)
     if not overwrite and there.is_run and there.has_checkpoint:
         raise RunFolderError(

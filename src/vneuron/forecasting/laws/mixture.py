@@ -135,6 +135,12 @@ class MixtureTrajectory(AbstractTrajectory):
             log_weights=None if self.log_weights is None else self.log_weights.double(),
         )
 
+    def widen(self, factor: Tensor) -> MixtureTrajectory:
+        """Paths' distances from their mean, and the scale about each, times `factor` [batch]."""
+        factor, mean = factor.to(self.scale)[:, None], self.mean()[:, None]
+        loc = mean + factor[..., None] * (self.loc - mean)
+        return replace(self, loc=loc, scale=self.scale * factor)
+
     def to(self, device: torch.device | str) -> MixtureTrajectory:
         """The same on another device."""
         return replace(

@@ -280,6 +280,10 @@ class TrajectoryDistribution(AbstractTrajectory):
             own_noise=None if self.own_noise is None else self.own_noise.map(torch.Tensor.double),
         )
 
+    def widen(self, factor: Tensor) -> TrajectoryDistribution:
+        """The same centre and correlations, scales times `factor` [batch]."""
+        return replace(self, scale=self.scale * factor.to(self.scale)[:, None])
+
     def to(self, device: torch.device | str) -> TrajectoryDistribution:
         """The same on another device."""
 

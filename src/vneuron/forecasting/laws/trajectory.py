@@ -121,6 +121,21 @@ class AbstractTrajectory(AbstractPaths):
             sd: [batch], positive.
         """
 
+    def widen(self, factor: Tensor) -> Self:
+        """The law with every deviation from its mean times a factor; how steps move together stays.
+
+        Args:
+            factor: [batch], positive.
+
+        Raises:
+            ValueError: laws of counts, which have no spread beside their mean, and conditioned
+                ones, which are made of laws that are as wide as they should be.
+        """
+        raise ValueError(
+            f"a {type(self).__name__} cannot be widened, only a t or a mixture of t's: follow "
+            "errors before a forecast is conditioned, and not those of counts"
+        )
+
     @abstractmethod
     def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
