@@ -8,11 +8,16 @@ Totals are of all series, in the data's unit and, since one large series may be 
 scaled series. What is printed is mean and standard deviation over the seeds.
 
     python benchmarks/forecasting/coupling.py ETTh1.csv --set epochs=4 encoder=linear
+
+`--ties` says in place of that how errors of different series go together, at single steps and as
+means over the horizon, in training, validation and test windows: the mean correlation of two
+series, and the variance of the total's error over that of independent series.
 """
 
 from __future__ import annotations
 
 import time
+from argparse import Namespace
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +29,12 @@ from trained import name_of, parser, workshop
 from vneuron.forecasting.coupling import Coupling
 from vneuron.forecasting.coupling_fit import TRAINING_WINDOWS, learn_coupling, origin_data
 from vneuron.forecasting.data.scaling import Scaling
-from vneuron.forecasting.data.windows import windows_between
+from vneuron.forecasting.data.windows import Windows, windows_between
 from vneuron.forecasting.laws.coupled import gaussian_sources
 from vneuron.forecasting.laws.predictive import TrajectoryDistribution
 from vneuron.forecasting.laws.radial import student_radius
 from vneuron.forecasting.model import FittedModel
+from vneuron.forecasting.origins import shared_origins
 from vneuron.forecasting.panel_scores import SharedSources, panel_scores
 
 SHOWN = {
@@ -45,7 +51,11 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--origins", type=int, default=100)
     options.add_argument("--draws", type=int, default=200)
+    options.add_argument("--ties", action="store_true")
     arguments = options.parse_args()
+    if arguments.ties:
+        show_ties(arguments)
+        return
     rows = []
     for seed in arguments.seeds:
         shop = workshop(arguments, seed)
@@ -92,6 +102,43 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(folder / f"{name_of(arguments)}-{arguments.horizon}.parquet", index=False)
     show(frame)
+
+
+def show_ties(arguments: Namespace) -> None:
+    """How errors of different series go together, in each part of the rows."""
+    rows = []
+    for seed in arguments.seeds:
+        shop = workshop(arguments, seed)
+        model, material = shop.contender("EVE")[0], shop.material
+        size = material.config.lookback, material.config.horizon
+        test = windows_between(material.flat, material.split.test, *size)
+        parts = {"training": material.train, "validation": material.validation, "test": test}
+        rows += [{"rows": name} | ties(model, windows) for name, windows in parts.items()]
+    frame = pd.DataFrame(rows).groupby("rows", sort=False).mean()
+    print(f"{name_of(arguments)}, {arguments.horizon} steps, seeds {arguments.seeds}")
+    print(frame.round(3).to_string())
+
+
+@torch.no_grad()
+def ties(model: FittedModel, windows: Windows, origins: int = 1000) -> dict[str, float]:
+    """Of standardised errors, all series forecast from the same stamps."""
+    shared = shared_origins(windows, origins)
+    shared = shared[(shared >= 0).all(1)]
+    errors: dict[str, list[Tensor]] = {"steps": [], "means": []}
+    for origin in shared:
+        batch = windows.gather(torch.from_numpy(origin))
+        path = model.forecast(batch)
+        errors["steps"].append(batch.target - path.loc)
+        errors["means"].append((batch.target - path.loc).mean(-1, keepdim=True))
+    found = {}
+    for name, each in errors.items():
+        missed = torch.stack(each).transpose(0, 1).flatten(1).double()
+        correlation = torch.corrcoef(missed)
+        series = len(correlation)
+        found[f"correlation, {name}"] = float((correlation.sum() - series) / (series**2 - series))
+        apart = missed.var(1).sum()
+        found[f"variance of total / apart, {name}"] = float(missed.sum(0).var() / apart)
+    return found
 
 
 def show(frame: pd.DataFrame) -> None:
