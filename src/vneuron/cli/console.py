@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..forecasting.data.rows import Floats
     from ..forecasting.model import FittedModel
 
 COLUMNS = {
@@ -56,17 +57,22 @@ class Console:
             self.say(f"note: {note}")
 
     def followed(self, model: FittedModel) -> None:
-        """How far the spread of forecasts is scaled by recent errors, and by how many."""
+        """How far the next forecasts are moved and scaled by recent errors, and by how many."""
         followed = model.followed
-        if followed is None or not followed.origins:
-            self.say("note: no row has come since the fit: intervals are as fitted")
+        if followed is None or not followed.forecasts:
+            self.say("note: no row has come since the fit: forecasts are as fitted")
             return
-        factors = model.next_spread()
-        low, high = f"{factors.min():.2f}", f"{factors.max():.2f}"
+        shift, spread = model.next_followed()
+        moved = f"moved by {_range(shift)} scales" if shift.any() else "not moved"
         self.say(
-            f"next forecasts' spread × {low if low == high else f'{low} to {high}'}, by "
-            f"{followed.origins:,} forecasts since the fit"
+            f"next forecasts: spread × {_range(spread)}, {moved}, by {followed.forecasts:,} "
+            "forecasts since the fit"
         )
+
+
+def _range(values: Floats) -> str:
+    low, high = f"{values.min():.2f}", f"{values.max():.2f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def print_json(value: Mapping[str, Any]) -> None:

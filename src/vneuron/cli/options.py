@@ -96,8 +96,8 @@ Follow = Annotated[
     bool,
     typer.Option(
         "--follow",
-        help="Scale the spread of forecasts by what those since the fit have missed by; DATA "
-        "must hold the rows since.",
+        help="Scale, and where it pays move, forecasts by what those since the fit have missed "
+        "by; DATA must hold the rows since.",
     ),
 ]
 Json = Annotated[

@@ -46,12 +46,13 @@ class AbstractForecaster(ABC):
         return self.model.memory.notes
 
     @property
-    def spread(self) -> Any:
-        """Frame unique_id, spread: the factor of spread of each series' next forecast.
+    def followed(self) -> Any:
+        """Frame unique_id, shift, spread: what recent errors do to each series' next forecast.
 
-        1 where no recent errors are followed; see `EVEForecaster.following`.
+        It is moved by `shift` of its own scales and its spread is multiplied by `spread`; 0 and 1
+        where no recent errors are followed. See `EVEForecaster.following`.
         """
-        return frames.spread(self.model)
+        return frames.followed(self.model)
 
     # -- forecasts ---------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ class Field:
         return self.models["EVE"]
 
     def following(self, panel: Panel) -> Field:
-        """The networks with intervals that follow recent errors; the others as they are."""
+        """The networks with forecasts that follow recent errors; the others as they are."""
         return replace(self, models={n: m.following(panel) for n, m in self.models.items()})
 
     def forecasts(self, panel: Panel) -> dict[str, tuple[Forecast, bool]]:

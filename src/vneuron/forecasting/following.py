@@ -1,4 +1,4 @@
-"""How far the spread of forecasts should be scaled, by what recent ones have missed by."""
+"""Forecasts moved and scaled by what recent ones have missed by."""
 
 from __future__ import annotations
 
@@ -8,72 +8,43 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .data.place import Place
-from .data.rows import Floats, Ints
+from .data.rows import Floats
 from .data.split import RowRange
 from .data.windows import FlatSeries, WindowBatch
+from .followed_level import FollowedLevel, LevelRates
+from .followed_spread import FollowedSpread, SpreadRates
 from .laws.trajectory import AbstractTrajectory
-from .recent_errors import Floats32, RecentErrors, recent_errors
-
-MOST_SCORE = 5.0
-"""A t's own bound at ν = 7. One spike in a series with Gaussian errors must not widen all."""
+from .recent_errors import recent_errors
 
 
 class Rates(NamedTuple):
-    """How fast factors follow.
+    """How fast forecasts follow recent errors."""
 
-    The defaults were chosen on rows before the test rows (`benchmarks/forecasting/following.py
-    --choose`); rates from .1 to .3 and half-lives from 4 horizons on do within .1% of them in CRPS.
-
-    Attributes:
-        rate: how far the errors of a whole horizon move the logarithm of the common factor, in
-            Fisher steps.
-        half_life: horizons after which half of that is forgotten.
-        own_rate: the same of what a series has beside.
-        own_half_life: likewise.
-    """
-
-    rate: float = 0.2
-    half_life: float = 8.0
-    own_rate: float = 0.1
-    own_half_life: float = 2.0
+    level: LevelRates = LevelRates()
+    spread: SpreadRates = SpreadRates()
 
 
 DEFAULT = Rates()
 
 
 @dataclass(frozen=True, eq=False)
-class FollowedSpread:
-    r"""Factors of spread, by series and time, that follow the errors known by then.
+class Following:
+    """What the errors known by any time say of forecasts made then.
 
-    Every standardised error :math:`r` whose target has come by a stamp says whether the spread was
-    right. The logarithm of the factor moves by their mean score, and falls back towards nought:
-
-    .. math:: \ln c \leftarrow \phi \ln c + \frac{\kappa}{H}\,\frac{\nu + 3}{2\nu}
-              \left(\frac{(\nu + 1)\, x^2}{\nu + x^2} - 1\right), \qquad x = r / c
-
-    which is the score of a t's log-scale over its information (Harvey, 2013, Dynamic Models for
-    Volatility and Heavy Tails, ch. 4; for the Gaussian :math:`(x^2 - 1)/2`), at most 5, so that no
-    single error moves it far. One factor follows all series together, each counting the same; a
-    second one follows what a series has beside it. Errors are those of unscaled forecasts, so that
-    a forecast's own factor cannot feed back.
+    The level first, since errors on one side look like a spread that is too narrow; then the
+    spread, by errors of forecasts that are moved as far as they would have been.
 
     Attributes:
-        stamps: ascending, [T] int64 as the panel's times.
-        common: ln of the common factor once the errors of a stamp are known, [T].
-        cells: T · series + stamp of each change of a series' own part, ascending, [changes];
-            series by their position at the fit.
-        own: ln of the own part after it, [changes].
-        origins: forecasts that were followed.
+        level: how far forecasts are moved.
+        spread: how far they are scaled.
+        forecasts: how many were followed.
     """
 
-    stamps: Ints
-    common: Floats
-    cells: Ints
-    own: Floats32
-    origins: int
+    level: FollowedLevel
+    spread: FollowedSpread
+    forecasts: int
 
     @classmethod
     def measure(
@@ -84,90 +55,26 @@ class FollowedSpread:
         input_size: int,
         horizon: int,
         rates: Rates = DEFAULT,
-    ) -> FollowedSpread:
+    ) -> Following:
         """From forecasts of past rows; arguments and errors as of `recent_errors`."""
         errors = recent_errors(forecast, flat, rows, input_size, horizon)
         known = flat.identity
         at_fit = np.arange(len(flat.ids)) if known is None else known.cpu().numpy()
-        return cls.of(errors, at_fit, horizon, rates)
+        level = FollowedLevel.of(errors, at_fit, horizon, rates.level)
+        spread = FollowedSpread.of(errors.moved(level.used), at_fit, horizon, rates.spread)
+        return cls(level, spread, len(errors.made))
 
-    @classmethod
-    def of(
-        cls, errors: RecentErrors, at_fit: Ints, horizon: int, rates: Rates = DEFAULT
-    ) -> FollowedSpread:
-        """From errors that are at hand.
+    def apply(self, path: AbstractTrajectory, place: Place) -> AbstractTrajectory:
+        """A forecast of windows at these places, moved and scaled."""
+        shift, factor = (torch.from_numpy(found).to(place.time.device) for found in self.at(place))
+        if bool(shift.any()):
+            path = path.shift(shift)
+        return path.widen(factor)
 
-        Args:
-            errors: ordered by time.
-            at_fit: position at the fit of each series of the errors, −1 for one new to it, which
-                has the common factor alone.
-            horizon: H.
-            rates: how fast to follow.
+    def at(self, place: Place) -> tuple[Floats, Floats]:
+        """Shift in scales, and factor of spread, of forecasts made at these places, [batch] each.
+
+        Before the first error 0 and 1; after the last one they stay.
         """
-        keep = 0.5 ** (errors.pace / (rates.half_life * horizon))
-        own_keep = 0.5 ** (1.0 / (rates.own_half_life * horizon))
-        rate, own_rate = rates.rate / horizon * errors.pace, rates.own_rate / horizon
-        level, beside = 0.0, np.zeros(len(at_fit))
-        common = np.zeros(len(errors.stamps))
-        changed: list[tuple[Ints, Floats, int]] = []
-        for t, (first, stop) in enumerate(zip(errors.ends[:-1], errors.ends[1:], strict=True)):
-            series, at = np.unique(errors.series[first:stop], return_inverse=True)
-            spread = np.exp(level + beside[series])[at]
-            moves = log_scale_score(errors.residual[first:stop] / spread, errors.df)
-            mean = np.bincount(at, moves) / np.bincount(at)
-            of_all = float(mean.mean())
-            level = keep * level + rate * of_all
-            beside[series] = own_keep * beside[series] + own_rate * (mean - of_all)
-            common[t] = level
-            known = series[at_fit[series] >= 0]
-            changed.append((at_fit[known], beside[known], t))
-        cells, own = _by_series(changed, len(errors.stamps))
-        return cls(errors.stamps, common, cells, own, errors.origins)
-
-    def factor(self, place: Place) -> Tensor:
-        """The factor of spread of forecasts made at these places, [batch].
-
-        Before the first error it is 1; after the last one it stays.
-        """
-        if not len(self.stamps):
-            return torch.ones(len(place.time), device=place.time.device)
-        time, series = place.time.cpu().numpy(), place.series.cpu().numpy()
-        t = np.searchsorted(self.stamps, time, side="right") - 1
-        found = np.where(t >= 0, self.common[t], 0.0)
-        asked = series * len(self.stamps) + np.maximum(t, 0)
-        at = np.searchsorted(self.cells, asked, side="right") - 1
-        there = (t >= 0) & (series >= 0) & (at >= 0)
-        if len(self.cells):
-            there &= self.cells[at] // len(self.stamps) == series
-            found = found + np.where(there, self.own[at], 0.0)
-        return torch.from_numpy(np.exp(found)).to(place.time.device)
-
-
-def log_scale_score(x: Floats, df: float | None) -> Floats:
-    """The score of a t's log-scale over its Fisher information, at x scales from its centre.
-
-    At most `MOST_SCORE`.
-
-    Args:
-        x: standardised errors.
-        df: ν; None is the Gaussian.
-
-    Example:
-        >>> log_scale_score(np.array([0.0, 1.0, 1e9]), 6.0).round(3)
-        array([-0.75,  0.  ,  4.5 ])
-    """
-    squared = np.square(x, dtype=np.float64)
-    if df is None:
-        return np.minimum(0.5 * (squared - 1.0), MOST_SCORE)
-    score = (df + 1.0) * (squared / (df + squared)) - 1.0
-    return np.minimum((df + 3.0) / (2.0 * df) * score, MOST_SCORE)
-
-
-def _by_series(changed: list[tuple[Ints, Floats, int]], stamps: int) -> tuple[Ints, Floats32]:
-    """Changes [(series, values, stamp)] ordered by series, then stamp."""
-    if not changed:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-    cells = np.concatenate([series.astype(np.int64) * stamps + t for series, _, t in changed])
-    order = np.argsort(cells)
-    values = np.concatenate([values for _, values, _ in changed]).astype(np.float32)
-    return cells[order], values[order]
+        series, time = place.series.cpu().numpy(), place.time.cpu().numpy()
+        return self.level.shift(series, time), self.spread.factor(series, time)

@@ -286,19 +286,20 @@ class EVEForecaster(AbstractForecaster):
         )
 
     def following(self, df: object) -> Self:
-        """This forecaster with intervals that follow what recent forecasts have missed by.
+        """This forecaster with forecasts that follow what recent ones have missed by.
 
-        Forecasts are made anew from rows after the fit, compared with what came, and the spread of
-        all forecasts is scaled by a factor that follows these errors (`FollowedSpread`): of all
-        series together, and of each beside. Nothing is trained; means and medians stay. Call it
-        again when new rows have come.
+        Forecasts are made anew from rows after the fit and compared with what came. The spread of
+        all forecasts is scaled by a factor that follows these errors, of all series together and of
+        each beside (`FollowedSpread`); and where errors have kept to one side for so long that
+        moved forecasts would have been better, forecasts are moved (`FollowedLevel`). Nothing is
+        trained. Call it again when new rows have come.
 
         Args:
             df: long frame with the rows since the fit, and `input_size` rows before them.
 
         Returns:
-            A forecaster whose every answer has that spread, and which goes on from the last row of
-            `df`; `spread` says how far it is scaled. Where no row has come since, as fitted.
+            A forecaster that follows in every answer, and goes on from the last row of `df`;
+            `followed` says how far. Where no row has come since, as fitted.
 
         Raises:
             DataError: the frame cannot be used.

@@ -146,12 +146,13 @@ def aggregates_of(
     return insert(frame, 2, "ds_end", ends["ds"])
 
 
-def spread(model: FittedModel) -> Any:
-    """How far the spread of each series' next forecast is scaled: unique_id, spread."""
+def followed(model: FittedModel) -> Any:
+    """What recent errors do to each series' next forecast: unique_id, shift, spread."""
     panel = model.memory.context
     last = panel.times[panel.offsets[1:] - 1]
-    frame = panel.to_native(np.arange(len(panel)), last, {"spread": model.next_spread()})
-    return frame[["unique_id", "spread"]]
+    shift, spread = model.next_followed()
+    columns = {"shift": shift, "spread": spread}
+    return panel.to_native(np.arange(len(panel)), last, columns)[["unique_id", *columns]]
 
 
 def backtest(model: FittedModel, panel: Panel, windows: Any, levels: Levels) -> Any:

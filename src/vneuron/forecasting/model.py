@@ -30,7 +30,7 @@ from .data.windows import (
     windows_between,
 )
 from .evaluation import Evaluation, evaluate
-from .following import DEFAULT, FollowedSpread, Rates
+from .following import DEFAULT, Following, Rates
 from .latent_share import LatentShare, measure_latent_share, remembered_latent_share
 from .laws.trajectory import AbstractPaths, AbstractTrajectory
 from .memory import Memory
@@ -70,7 +70,7 @@ class FittedModel:
         coupling: what series share; None where they are independent, or where the run stopped
             before it was learned (`shares` tells them apart).
         widening: of intervals of maxima, minima and ramps; None where it was not measured.
-        followed: factors of spread by recent errors; None where none are followed.
+        followed: what recent errors say; None where none are followed.
     """
 
     config: ForecasterConfig
@@ -78,7 +78,7 @@ class FittedModel:
     network: AbstractForecastNetwork
     coupling: Coupling | None = None
     widening: Widening | None = None
-    followed: FollowedSpread | None = None
+    followed: Following | None = None
 
     @classmethod
     def untrained(
@@ -112,10 +112,10 @@ class FittedModel:
         path = path.to(batch.context.device)
         if self.followed is None or batch.place is None:
             return path
-        return path.widen(self.followed.factor(batch.place))
+        return self.followed.apply(path, batch.place)
 
     def following(self, panel: Panel, rates: Rates = DEFAULT) -> FittedModel:
-        """The same with the spread of its forecasts scaled by errors since the fit.
+        """The same with forecasts moved and scaled by errors since the fit.
 
         Forecasts go on from the panel's last rows.
 
@@ -127,7 +127,7 @@ class FittedModel:
             ValueError: a model of counts.
         """
         config = self.config
-        followed = FollowedSpread.measure(
+        followed = Following.measure(
             replace(self, followed=None).forecast,
             self.flatten(panel),
             self.memory.rows_after(panel),
@@ -138,15 +138,14 @@ class FittedModel:
         memory = replace(self.memory, context=panel.tail(config.lookback))
         return replace(self, memory=memory, followed=followed)
 
-    def next_spread(self) -> Floats:
-        """Factor of spread of the next forecast of each series of the memory's context."""
+    def next_followed(self) -> tuple[Floats, Floats]:
+        """Shift in scales, and factor of spread, of the next forecast of each series."""
         panel = self.memory.context
         if self.followed is None:
-            return np.ones(len(panel))
+            return np.zeros(len(panel)), np.ones(len(panel))
         last = torch.from_numpy(panel.times.view(np.int64)[panel.offsets[1:] - 1])
         series = torch.from_numpy(self.memory.identity(panel))
-        found = self.followed.factor(Place(series, last, torch.zeros_like(last)))
-        return found.numpy()
+        return self.followed.at(Place(series, last, torch.zeros_like(last)))
 
     def health(self) -> Health:
         """Vitals and verdict of every unit, and what z carries of the forecasts.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ MOST_ORIGINS = 12
 """Forecasts within one horizon; nearer ones miss by the same."""
 
 MOST_ERRORS = 5_000_000
-"""Kept at once, 12 bytes each."""
+"""Kept at once, 20 bytes each."""
 
 BATCH = 1024
 
@@ -44,19 +44,28 @@ class RecentErrors:
         stamps: when targets came, ascending, [T] int64 as the panel's times.
         ends: errors up to each stamp, [T + 1]; those of stamp t are `ends[t]` to `ends[t + 1]`.
         series: of each error, position in the panel, ascending within a stamp, [errors].
+        forecast: which forecast each is of, [errors].
         residual: r, [errors].
         df: ν of the laws; None is the Gaussian.
-        origins: how many forecasts they are of.
+        made: when each forecast was made, [forecasts] int64 as the panel's times.
+        owner: of which series, [forecasts].
         pace: rows of the longest series for each stamp: 1 where series share their stamps.
     """
 
     stamps: Ints
     ends: Ints
     series: npt.NDArray[np.int32]
+    forecast: npt.NDArray[np.int32]
     residual: Floats32
     df: float | None
-    origins: int
+    made: Ints
+    owner: Ints
     pace: float
+
+    def moved(self, shift: Floats) -> RecentErrors:
+        """The errors of forecasts that are moved by so many scales each, [forecasts]."""
+        residual = self.residual - shift[self.forecast].astype(np.float32)
+        return replace(self, residual=residual)
 
 
 def recent_errors(
@@ -86,40 +95,35 @@ def recent_errors(
     if flat.times is None:
         raise DataError("the series have no times: forecasts made since the fit cannot be ordered")
     windows = _origins(flat, rows, input_size, horizon)
-    parts: list[tuple[Ints, Ints, Floats]] = []
+    made = flat.times[windows.starts + (input_size - 1)].cpu().numpy()
+    owner = windows.series.cpu().numpy()
+    parts = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))]
     df: float | None = None
     done = 0
     for batch in windows.batches(BATCH):
         path = forecast(batch)
-        cutoff = windows.starts[done : done + len(path)] + (input_size - 1)
+        own = torch.arange(done, done + len(path))
+        cutoff = windows.starts[own] + (input_size - 1)
         done += len(path)
         target, known, times = _targets(flat, batch.series, cutoff, horizon)
         residual, df = standardised(path, target)
-        series = batch.series[:, None].expand_as(known)
-        parts.append((times[known].numpy(), series[known].numpy(), residual[known.numpy()]))
-    if not parts:
-        nothing = np.zeros(0, dtype=np.int64)
-        return RecentErrors(
-            nothing,
-            np.zeros(1, dtype=np.int64),
-            nothing.astype(np.int32),
-            nothing.astype(np.float32),
-            None,
-            0,
-            1.0,
-        )
-    when, who, missed = (np.concatenate(each) for each in zip(*parts, strict=True))
+        which = own[:, None].expand_as(known)
+        parts.append((times[known].numpy(), which[known].numpy(), residual[known.numpy()]))
+    when, which_one, missed = (np.concatenate(each) for each in zip(*parts, strict=True))
+    who = owner[which_one]
     order = np.lexsort((who, when))
     stamps, counts = np.unique(when, return_counts=True)
-    longest = len(np.unique(when[who == np.bincount(who).argmax()]))
+    longest = len(np.unique(when[who == np.bincount(who).argmax()])) if len(who) else 1
     return RecentErrors(
         stamps,
         np.concatenate([[0], np.cumsum(counts)]),
         who[order].astype(np.int32),
+        which_one[order].astype(np.int32),
         np.clip(missed[order], -FARTHEST, FARTHEST).astype(np.float32),
         df,
-        len(windows),
-        longest / len(stamps),
+        made,
+        owner,
+        longest / max(len(stamps), 1),
     )
 
 

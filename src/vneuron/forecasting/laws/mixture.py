@@ -135,6 +135,11 @@ class MixtureTrajectory(AbstractTrajectory):
             log_weights=None if self.log_weights is None else self.log_weights.double(),
         )
 
+    def shift(self, scales: Tensor) -> MixtureTrajectory:
+        """All paths moved by `scales` [batch] times the scale of one t of the same spread."""
+        by = scales.to(self.loc)[:, None] * self.sd() / _deviation(self.df)
+        return replace(self, loc=self.loc + by[:, None])
+
     def widen(self, factor: Tensor) -> MixtureTrajectory:
         """Paths' distances from their mean, and the scale about each, times `factor` [batch]."""
         factor, mean = factor.to(self.scale)[:, None], self.mean()[:, None]

@@ -280,6 +280,10 @@ class TrajectoryDistribution(AbstractTrajectory):
             own_noise=None if self.own_noise is None else self.own_noise.map(torch.Tensor.double),
         )
 
+    def shift(self, scales: Tensor) -> TrajectoryDistribution:
+        """The centre moved by `scales` [batch] times τ."""
+        return replace(self, loc=self.loc + scales.to(self.loc)[:, None] * self.scale)
+
     def widen(self, factor: Tensor) -> TrajectoryDistribution:
         """The same centre and correlations, scales times `factor` [batch]."""
         return replace(self, scale=self.scale * factor.to(self.scale)[:, None])

@@ -121,6 +121,17 @@ class AbstractTrajectory(AbstractPaths):
             sd: [batch], positive.
         """
 
+    def shift(self, scales: Tensor) -> Self:
+        """The law moved, step by step, by so many scales of a t of the same standard deviation.
+
+        Args:
+            scales: [batch].
+
+        Raises:
+            ValueError: as `widen`.
+        """
+        return self.widen(scales)  # which says why it cannot
+
     def widen(self, factor: Tensor) -> Self:
         """The law with every deviation from its mean times a factor; how steps move together stays.
 
@@ -132,8 +143,8 @@ class AbstractTrajectory(AbstractPaths):
                 ones, which are made of laws that are as wide as they should be.
         """
         raise ValueError(
-            f"a {type(self).__name__} cannot be widened, only a t or a mixture of t's: follow "
-            "errors before a forecast is conditioned, and not those of counts"
+            f"a {type(self).__name__} cannot be moved or widened, only a t or a mixture of t's: "
+            "follow errors before a forecast is conditioned, and not those of counts"
         )
 
     @abstractmethod
