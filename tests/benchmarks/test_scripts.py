@@ -6,6 +6,7 @@ import sys
 
 import conditioning
 import coupling
+import following
 import intervals
 import novelty
 import pandas as pd
@@ -32,7 +33,8 @@ def test_intervals_of_every_model_and_quantity(small, tmp_path, monkeypatch, cap
     folder = tmp_path / "out" / "intervals" / "waves-12"
     frame = pd.read_parquet(folder / "intervals.parquet")
     assert set(frame["model"]) == set(intervals.MODELS)
-    assert set(frame["quantity"]) == {"step", "block", "window", "maximum", "ramp"}
+    drawn = {"maximum", "ramp", "maximum, widened", "ramp, widened"}
+    assert set(frame["quantity"]) == {"step", "block", "window", *drawn}
     assert frame["cover 0.80"].between(frame["low 0.80"], frame["high 0.80"]).all()
     curve = pd.read_parquet(folder / "reliability.parquet")
     rising = curve.groupby(["model", "quantity"])["coverage"].apply(
@@ -41,7 +43,7 @@ def test_intervals_of_every_model_and_quantity(small, tmp_path, monkeypatch, cap
     assert rising.all()
     out = tmp_path / "out"
     table = Summaries(Results(out), newest(Results(out)), out).write("intervals waves 12")
-    assert table.count("\n") == 6
+    assert table.count("\n") == 8
     assert "ensemble of 5 twins" in table
 
 
@@ -52,6 +54,21 @@ def test_coupling_beside_independent_series(small, tmp_path, monkeypatch, capsys
     frame = pd.read_parquet(tmp_path / "out" / "coupling" / "waves-12.parquet")
     assert set(frame["series"]) == {"independent", "static", "units", "noise", "coupled"}
     assert frame["total_coverage_80"].between(0, 1).all()
+
+
+def test_ties_between_series(small, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", small("coupling.py", "--ties"))
+    coupling.main()
+    said = capsys.readouterr().out
+    assert all(rows in said for rows in ("training", "validation", "test"))
+
+
+@pytest.mark.parametrize("choose", [[], ["--choose", "level"], ["--choose", "spread"]])
+def test_forecasts_that_follow(small, monkeypatch, capsys, choose) -> None:
+    monkeypatch.setattr(sys, "argv", small("following.py", "--step", "7", *choose))
+    following.main()
+    said = capsys.readouterr().out
+    assert all(name in said for name in (["half_life"] if choose else ["as fitted", "followed"]))
 
 
 def test_novelty_of_faults(small, small_csv, tmp_path, monkeypatch, capsys) -> None:
