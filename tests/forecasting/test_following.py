@@ -140,12 +140,12 @@ def test_before_any_error_the_factor_is_one_and_after_the_last_it_stays():
     st.integers(0, 1),
 )
 def test_only_what_is_known_by_then_counts(seed, time, other, where):
-    values = [noise(80, seed, 2.0), noise(80, seed + 1)]
+    values = [noise(80, seed, 2.0) + 2.0, noise(80, seed + 1)]
     changed = [own.copy() for own in values]
     changed[where][time + 1 :] = other
     before, after = followed(values), followed(changed)
     for series in (0, 1):
-        assert factor(before, time, series) == factor(after, time, series)
+        assert at(before, time, series) == at(after, time, series)
 
 
 @settings(max_examples=20, deadline=None)

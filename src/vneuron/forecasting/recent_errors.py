@@ -78,8 +78,8 @@ def recent_errors(
     """Forecast from past rows and compare with what came, as far as it has come.
 
     Forecasts start at equal distances, from the row before the first of `rows` on, 12 within a
-    horizon; fewer where that would be more errors than `MOST_ERRORS`. One within a horizon of the
-    newest rows alone is next, and, where series are many, that of some of them.
+    horizon. Where that would be more errors than `MOST_ERRORS` they are fewer, down to one within a
+    horizon; then older rows are left out, and last some of the series.
 
     Args:
         forecast: scaled windows in, scaled laws out.
