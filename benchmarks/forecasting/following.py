@@ -22,9 +22,9 @@ import trained
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.windows import Windows
 from vneuron.forecasting.evaluation import evaluate
-from vneuron.forecasting.followed_level import LevelRates
-from vneuron.forecasting.followed_spread import SpreadRates
-from vneuron.forecasting.following import DEFAULT, Rates
+from vneuron.forecasting.following.following import DEFAULT, Rates
+from vneuron.forecasting.following.level import LevelRates
+from vneuron.forecasting.following.spread import SpreadRates
 from vneuron.forecasting.model import FittedModel
 
 SHOWN = ("mse", "crps", "nll", "coverage_80", "coverage_95", "joint_nll", "path_crps")

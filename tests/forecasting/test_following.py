@@ -17,12 +17,12 @@ from vneuron.forecasting.data.flat import FlatSeries
 from vneuron.forecasting.data.place import Place
 from vneuron.forecasting.data.split import RowRange
 from vneuron.forecasting.data.windows import WindowBatch
-from vneuron.forecasting.followed_level import LevelRates, location_score
-from vneuron.forecasting.followed_spread import SpreadRates, log_scale_score
-from vneuron.forecasting.following import DEFAULT, Following, Rates
+from vneuron.forecasting.following.following import DEFAULT, Following, Rates
+from vneuron.forecasting.following.level import LevelRates, location_score
+from vneuron.forecasting.following.recent_errors import RecentErrors, recent_errors
+from vneuron.forecasting.following.spread import SpreadRates, log_scale_score
 from vneuron.forecasting.laws.mixture import MixtureTrajectory
 from vneuron.forecasting.laws.predictive import TrajectoryDistribution
-from vneuron.forecasting.recent_errors import RecentErrors, recent_errors
 from vneuron.training.run_folder import RunFolder
 
 L, H = 4, 6
@@ -296,7 +296,7 @@ def test_a_context_of_nothing_but_gaps_is_no_forecast():
 
 
 def test_errors_are_bounded_by_sparser_origins_and_then_by_fewer_series(monkeypatch):
-    module = "vneuron.forecasting.recent_errors.MOST_ERRORS"
+    module = "vneuron.forecasting.following.recent_errors.MOST_ERRORS"
 
     def count(most: int) -> RecentErrors:
         monkeypatch.setattr(module, most)

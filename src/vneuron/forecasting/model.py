@@ -30,7 +30,7 @@ from .data.windows import (
     windows_between,
 )
 from .evaluation import Evaluation, evaluate
-from .following import DEFAULT, Following, Rates
+from .following.following import DEFAULT, Following, Rates
 from .latent_share import LatentShare, measure_latent_share, remembered_latent_share
 from .laws.trajectory import AbstractPaths, AbstractTrajectory
 from .memory import Memory

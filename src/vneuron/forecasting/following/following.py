@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .data.place import Place
-from .data.rows import Floats
-from .data.split import RowRange
-from .data.windows import FlatSeries, WindowBatch
-from .followed_level import FollowedLevel, LevelRates
-from .followed_spread import FollowedSpread, SpreadRates
-from .laws.trajectory import AbstractTrajectory
+from ..data.place import Place
+from ..data.rows import Floats
+from ..data.split import RowRange
+from ..data.windows import FlatSeries, WindowBatch
+from ..laws.trajectory import AbstractTrajectory
+from .level import FollowedLevel, LevelRates
 from .recent_errors import recent_errors
+from .spread import FollowedSpread, SpreadRates
 
 
 class Rates(NamedTuple):

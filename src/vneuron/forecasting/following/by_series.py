@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .data.rows import Floats, Ints
+from ..data.rows import Floats, Ints
 
 Floats32 = npt.NDArray[np.float32]
 

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .data.errors import DataError
-from .data.rows import Floats, Ints
-from .data.split import RowRange
-from .data.window_index import Listed
-from .data.windows import FlatSeries, WindowBatch, Windows
-from .intervals import array
-from .laws.law import MixtureLaw, StudentLaw
-from .laws.trajectory import AbstractTrajectory
+from ..data.errors import DataError
+from ..data.rows import Floats, Ints
+from ..data.split import RowRange
+from ..data.window_index import Listed
+from ..data.windows import FlatSeries, WindowBatch, Windows
+from ..intervals import array
+from ..laws.law import MixtureLaw, StudentLaw
+from ..laws.trajectory import AbstractTrajectory
 
 SHORTEST = 8
 """Horizons back of each series; where they are so many that this is too much, of some of them."""

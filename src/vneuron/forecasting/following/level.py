@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..data.rows import Floats, Ints
 from .by_series import BySeries
-from .data.rows import Floats, Ints
 from .recent_errors import RecentErrors
 
 MOST_SCORE = 2.0

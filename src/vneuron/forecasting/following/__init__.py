@@ -1,0 +1,1 @@
+"""Forecasts that follow what recent ones have missed by: errors, level, spread."""
