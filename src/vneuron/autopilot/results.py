@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -98,7 +99,9 @@ def importances(study: optuna.Study) -> dict[str, float]:
     complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     if len(complete) < LEAST_FOR_IMPORTANCE:
         return {}
-    with hushed():
+    with hushed(), warnings.catch_warnings():
+        # that low values are what is sought, which they are
+        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator")
         try:
             return optuna.importance.get_param_importances(
                 study,
