@@ -346,6 +346,15 @@ def test_a_wider_mixture_has_its_deviations_times_the_factor(df, weighted):
     check_wider(law)
 
 
+@pytest.mark.parametrize("change", ["shift", "widen"])
+def test_a_law_that_is_made_of_others_is_left_alone(fitted, frame, change):
+    known = frame.groupby("unique_id").tail(1)
+    known = known.assign(ds=known["ds"] + pd.Timedelta("1h"))
+    path = fitted.condition(observed=known).exact[0].path
+    with pytest.raises(ValueError, match="cannot be moved or widened"):
+        getattr(path, change)(torch.ones(len(path)))
+
+
 def check_wider(law):
     """Densities, quantiles and sums by a change of variables about the mean."""
     moved, by = law.shift(torch.tensor([0.0, 1.0, -2.0])), torch.tensor([[0.0], [1.0], [-2.0]])

@@ -105,7 +105,8 @@ def recent_errors(
         own = torch.arange(done, done + len(path))
         cutoff = windows.starts[own] + (input_size - 1)
         done += len(path)
-        target, known, times = _targets(flat, batch.series, cutoff, horizon)
+        rows_ahead, known = _rows_ahead(flat, batch.series, cutoff, horizon)
+        target, times = flat.values[rows_ahead].cpu(), flat.times[rows_ahead].cpu()
         residual, df = standardised(path, target)
         which = own[:, None].expand_as(known)
         parts.append((times[known].numpy(), which[known].numpy(), residual[known.numpy()]))
@@ -180,17 +181,14 @@ def _origins(flat: FlatSeries, rows: RowRange, input_size: int, horizon: int) ->
     return Windows(flat, index, input_size, 0)
 
 
-def _targets(
+def _rows_ahead(
     flat: FlatSeries, series: Tensor, cutoff: Tensor, horizon: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The H values after each cut-off, which of them are known, and their stamps."""
+) -> tuple[Tensor, Tensor]:
+    """The H flat rows after each cut-off, within its series, and on the host which are known."""
     ends = torch.from_numpy(flat.offsets[1:]).to(cutoff.device)[series][:, None]
     rows = cutoff[:, None] + 1 + torch.arange(horizon, device=cutoff.device)
     known = rows < ends
     rows = torch.minimum(rows, ends - 1)
     if flat.observed is not None:
         known = known & flat.observed[rows]
-    times = flat.times
-    if times is None:  # told apart before
-        raise DataError("the series have no times")
-    return flat.values[rows].cpu(), known.cpu(), times[rows].cpu()
+    return rows, known.cpu()

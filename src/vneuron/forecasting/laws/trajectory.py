@@ -10,6 +10,11 @@ from torch import Tensor
 
 from .law import AbstractLaw, AbstractNumbers
 
+_FIXED = (
+    "a {} cannot be moved or widened, only a t or a mixture of t's: follow errors before a "
+    "forecast is conditioned, and not those of counts"
+)
+
 
 class AbstractPaths(ABC):
     """What a forecast of the next H steps of each window of a batch answers.
@@ -130,7 +135,7 @@ class AbstractTrajectory(AbstractPaths):
         Raises:
             ValueError: as `widen`.
         """
-        return self.widen(scales)  # which says why it cannot
+        raise ValueError(_FIXED.format(type(self).__name__))
 
     def widen(self, factor: Tensor) -> Self:
         """The law with every deviation from its mean times a factor; how steps move together stays.
@@ -142,10 +147,7 @@ class AbstractTrajectory(AbstractPaths):
             ValueError: laws of counts, which have no spread beside their mean, and conditioned
                 ones, which are made of laws that are as wide as they should be.
         """
-        raise ValueError(
-            f"a {type(self).__name__} cannot be moved or widened, only a t or a mixture of t's: "
-            "follow errors before a forecast is conditioned, and not those of counts"
-        )
+        raise ValueError(_FIXED.format(type(self).__name__))
 
     @abstractmethod
     def to(self, device: torch.device | str) -> Self:
