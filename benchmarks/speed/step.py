@@ -93,7 +93,7 @@ def stepper_of(
     fabric = build_fabric(config)
     task.module.train()
     optimizer = build_optimizer(task, config)
-    return Stepper(fabric, config, task, optimizer, total=100_000), task
+    return Stepper(fabric, config, task, optimizer, total=100_000, epoch=1_000), task
 
 
 def step_of(kind: str, batch: int, units: int, **options: bool) -> Work:
@@ -105,7 +105,7 @@ def step_of(kind: str, batch: int, units: int, **options: bool) -> Work:
     def work() -> None:
         nonlocal done
         first = done * batch % (WINDOWS - batch + 1)
-        step(order[first : first + batch], done, meter)
+        step(order[first : first + batch], done, meter, settled={})
         done += 1
 
     return work
