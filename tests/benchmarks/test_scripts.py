@@ -11,6 +11,7 @@ import intervals
 import novelty
 import pandas as pd
 import pytest
+import readers
 from harness.chosen import newest
 from harness.results import Results
 from harness.summaries import Summaries
@@ -89,3 +90,18 @@ def test_conditioning_is_told_in_four_ways(small, tmp_path, monkeypatch, capsys)
     assert "condition − none" in capsys.readouterr().out
     path = tmp_path / "out" / "conditioning" / "waves-12" / "conditioning.parquet"
     assert set(pd.read_parquet(path)["way"]) == set(conditioning.WAYS)
+
+
+def test_readers_trained_apart_and_pooled(small, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", small("readers.py"))
+    readers.main()
+    assert "linear place" in capsys.readouterr().out
+    frame = pd.read_parquet(tmp_path / "out" / "readers" / "waves-12.parquet")
+    assert len(frame) == 2 * 30 * 5
+    assert set(frame.loc[frame["auto"], "second"]) == {"mlp place", "linear window"}
+    chosen = frame[frame["way"] == "chosen"]
+    alone = chosen[chosen["share"] == 0.0]
+    assert alone["crps"].to_numpy() == pytest.approx(1.0)
+    monkeypatch.setattr(sys, "argv", ["readers.py", "--table", "--out", str(tmp_path / "out")])
+    readers.main()
+    assert "pairs of auto, 1 sets" in capsys.readouterr().out

@@ -64,7 +64,8 @@ class Experiment:
         say(
             f"{len(self.panel)} series, {len(material.train):,} training and "
             f"{len(material.validation):,} validation windows; context {decided.input_size} steps, "
-            f"encoder {decided.encoder}, features {decided.features}, start {decided.start}"
+            f"encoder {decided.encoder}, features {decided.features}, start {decided.start}, "
+            f"second reader {decided.second}"
         )
         facts = {**self.facts, "command": command}
         with open_run(folder, material, facts, resume=resume, overwrite=overwrite) as run:

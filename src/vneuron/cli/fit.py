@@ -175,6 +175,14 @@ def run(
             "are both named).",
         ),
     ] = "auto",
+    second: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="A second reader of another kind, pooled with the first, by what it is told: "
+            "window, series, place, full; none; or auto (by what the first is).",
+        ),
+    ] = "none",
     noise: Annotated[
         str,
         typer.Option(

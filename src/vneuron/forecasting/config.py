@@ -36,6 +36,8 @@ LikelihoodChoice: TypeAlias = Likelihood | CountLikelihood
 EncoderChoice: TypeAlias = Literal["auto"] | Encoder
 FeatureChoice: TypeAlias = Literal["auto"] | FeatureKind
 StartChoice: TypeAlias = Literal["auto"] | StartKind
+SecondKind: TypeAlias = Literal["none"] | FeatureKind
+SecondChoice: TypeAlias = Literal["auto"] | SecondKind
 UnitsFamily: TypeAlias = Literal["gaussian", "poisson"]
 SeriesKind: TypeAlias = Literal["independent", "coupled"]
 
@@ -132,6 +134,7 @@ class ForecasterConfig:
     encoder: EncoderChoice = "auto"
     features: FeatureChoice = "auto"
     start: StartChoice = "auto"
+    second: SecondChoice = "none"
     noise: NoiseKind = "steered"
     series: SeriesKind = "independent"
     hidden: int = 256
@@ -176,6 +179,7 @@ class ForecasterConfig:
             "encoder": ("auto", *get_args(Encoder)),
             "features": ("auto", *get_args(FeatureKind)),
             "start": ("auto", *get_args(StartKind)),
+            "second": ("auto", "none", *get_args(FeatureKind)),
             "noise": get_args(NoiseKind),
             "series": get_args(SeriesKind),
             "missing": MISSING,
@@ -211,6 +215,12 @@ class ForecasterConfig:
                 f"start is 'ridge' with network {self.network!r} and likelihood "
                 f"{self.likelihood!r}, expected 'level' or 'auto': only the mean path of a "
                 "trajectory network that is no model of counts is a regression on the window."
+            )
+        if self.second not in ("auto", "none") and (self.network == "reference" or self.counts):
+            raise ValueError(
+                f"second is {self.second!r} with network {self.network!r} and likelihood "
+                f"{self.likelihood!r}, expected 'none' or 'auto': only laws of a trajectory "
+                "network that is no model of counts are pooled."
             )
         if self.series == "coupled" and (self.network == "reference" or self.counts):
             raise ValueError(
@@ -260,6 +270,7 @@ class ForecasterConfig:
             "encoder": self.encoder == "auto",
             "features": self.features == "auto",
             "start": self.start == "auto",
+            "second": self.second == "auto",
             "batch_size": self.batch_size is None,
         }
         return replace(self, **{name: chosen[name] for name, is_left in left.items() if is_left})

@@ -10,15 +10,23 @@ from ..controls import attach_preset
 from ..core import AbstractPrior, AbstractUnit
 from ..priors import AutoregressiveNormal, LearnedNormal, MacroNormal, StandardNormal
 from ..units import DeterministicUnits, GaussianUnits, PoissonUnits
-from .config import REFERENCE_LAG, ForecasterConfig, network_defaults
+from .config import (
+    REFERENCE_LAG,
+    EncoderChoice,
+    FeatureChoice,
+    ForecasterConfig,
+    network_defaults,
+)
 from .count_task import CountObjective, CountTask
 from .data.place import Surroundings
 from .data.windows import Windows
 from .forecast_task import AbstractForecastObjective, AbstractForecastTask
 from .networks.count_network import CountNetwork
+from .networks.features import Encoder
 from .networks.forecast_network import AbstractForecastNetwork
 from .networks.network import NOWHERE, TrajectoryNetwork
 from .networks.normalisation import Location
+from .networks.place_features import FeatureKind
 from .networks.reference import ReferenceNetwork, ReferenceObjective, ReferenceTask
 from .start import start_at_ridge
 from .task import TrajectoryObjective, TrajectoryTask
@@ -47,7 +55,7 @@ def build_network(
     | linear    | m         | none                     | what units add at all             |
     | lowrank   | m         | W, the same everywhere   | what *living* units add           |
 
-    All have the same features, spread, likelihood and training; lowrank has as many columns as
+    All have the same readers of the window, likelihood and training; lowrank has as many columns as
     EVE, and own noise that lasts as long in every window.
 
     Under network="reference" EVE and its twin are that network, with units that draw and units
@@ -103,10 +111,51 @@ def build_network(
             surroundings=surroundings,
             noise=config.noise,
             base=config.start == "ridge",
+            second=_second_reader(config, location, mask_inputs, surroundings),
         )
         if config.likelihood in ("poisson", "negbinomial"):
             return CountNetwork(network, config.likelihood)
         return network
+
+
+def second_encoder(encoder: EncoderChoice, features: FeatureChoice, second: FeatureKind) -> Encoder:
+    """Of a second reader: linear if it is told the window alone and the first is not such a one.
+
+    Args:
+        encoder: of the first; "auto" is the linear one.
+        features: what the first is told; "auto" is the window.
+        second: what the second is told.
+
+    Example:
+        >>> second_encoder("mlp", "full", "window"), second_encoder("linear", "window", "window")
+        ('linear', 'mlp')
+        >>> second_encoder("linear", "full", "place")
+        'mlp'
+    """
+    same = encoder in ("auto", "linear") and features in ("auto", "window")
+    return "linear" if second == "window" and not same else "mlp"
+
+
+def _second_reader(
+    config: ForecasterConfig, location: Location, mask_inputs: bool, surroundings: Surroundings
+) -> TrajectoryNetwork | None:
+    """Of the other kind; the first reader keeps its bits."""
+    if config.second == "auto" or config.second == "none":
+        return None
+    with torch.random.fork_rng(devices=[]):
+        return TrajectoryNetwork(
+            config.context_size,
+            config.horizon,
+            hidden=config.hidden,
+            dropout=config.dropout,
+            likelihood="student" if config.likelihood == "student" else "gaussian",
+            location=location,
+            mask_inputs=mask_inputs,
+            encoder=second_encoder(config.encoder, config.features, config.second),
+            features=config.second,
+            surroundings=surroundings,
+            base=config.start == "ridge",
+        )
 
 
 def build_objective(network: AbstractForecastNetwork) -> AbstractForecastObjective:

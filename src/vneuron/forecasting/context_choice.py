@@ -1,4 +1,4 @@
-"""How far back a model looks, what reads the window, what it is told, where it starts: by trials.
+"""How far back a model looks, what reads the window and is told, where it starts: by trials.
 
 Depth is worth .3 nats per step on Weather and .05 on ETTm1, and costs .03 on Exchange, a short
 set that wanders and that it learns by heart (validation NLL; ETTh1 gains .01). Patches take another
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..training.order import ExampleOrder
-from .config import ForecasterConfig
+from .config import ForecasterConfig, SecondKind
 from .contenders import build_network
 from .data.place import Surroundings
 from .data.windows import WindowBatch, Windows, evenly_spaced
@@ -109,13 +109,13 @@ class TrialData(NamedTuple):
 
 
 def choose_reader(data: TrialData, config: ForecasterConfig) -> ForecasterConfig:
-    """The configuration with encoder, features and start decided, in that order, by trials.
+    """The configuration with what reads the window decided by trials, one thing after the other.
 
     Encoders are compared on all training windows, since depth is worth more the more there are.
     What features tell is compared on early ones: a model is used as far from what it learned as
     test rows are, and what it knows by heart of its series is worth less there than on the rows
     that follow at once. So is where the mean path starts: regression on a few windows learns them
-    by heart.
+    by heart. What a second reader is told goes by the first; training settles what it counts for.
 
     Always on the CPU and from the forecaster's seed, so that a resumed run and every process of a
     distributed one choose alike.
@@ -125,13 +125,13 @@ def choose_reader(data: TrialData, config: ForecasterConfig) -> ForecasterConfig
         config: of the forecaster; what is "auto" is open.
     """
     encoder, features, start = config.encoder, config.features, config.start
+    drifts = level_drift(data.train, data.validation, data.location) > MOST_DRIFT
     early = data._replace(train=data.early)
     scores: dict[Reader, StepScores] = {}
     if encoder == "auto":
         encoder = simplest(encoder_scores(data, config)).encoder
     if features == "auto":
-        drift = level_drift(data.train, data.validation, data.location)
-        kinds = feature_kinds(data.surroundings, told_level=drift <= MOST_DRIFT)
+        kinds = feature_kinds(data.surroundings, told_level=not drifts)
         started = first_start(config)
         scores = trials([Reader(encoder, kind, started) for kind in kinds], early, config)
         features = simplest(scores).features
@@ -142,7 +142,44 @@ def choose_reader(data: TrialData, config: ForecasterConfig) -> ForecasterConfig
         untried = [reader for reader in (level, ridge) if reader not in scores]
         scores |= trials(untried, early, config)
         start = simplest({reader: scores[reader] for reader in (level, ridge)}).start
-    return replace(config, encoder=encoder, features=features, start=start)
+    decided = replace(config, encoder=encoder, features=features, start=start)
+    second = config.second
+    if second == "auto":
+        first = Reader(encoder, features, start)
+        second = "none" if config.counts else other_kind(first, told_level=not drifts)
+    return replace(decided, second=second)
+
+
+def other_kind(first: Reader, *, told_level: bool) -> SecondKind:
+    """What a second reader beside this one is told.
+
+    A linear reader of the window alone is what carries over furthest, and adds most to a deep one;
+    beside a linear one the most comes from a deep one that is told the place. Where series drift
+    out of their levels it is not told the place, and one that is told no more adds nothing to a
+    linear one (exchange rates).
+
+    Args:
+        first: the first reader.
+        told_level: whether a network may be told levels.
+
+    Example:
+        >>> other_kind(Reader("mlp", "full"), told_level=True)
+        'window'
+        >>> other_kind(Reader("linear", "window"), told_level=True)
+        'place'
+        >>> other_kind(Reader("linear", "window"), told_level=False)
+        'none'
+    """
+    if first.encoder != "linear":
+        return "window"
+    if told_level:
+        return "place"
+    return "none" if first.features == "window" else "window"
+
+
+def first_second(config: ForecasterConfig) -> SecondKind:
+    """The second reader where no trial is held: none, if that is open."""
+    return "none" if config.second == "auto" else config.second
 
 
 def encoder_scores(data: TrialData, config: ForecasterConfig) -> dict[Reader, StepScores]:
@@ -243,6 +280,7 @@ def trial(reader: Reader, data: TrialData, config: ForecasterConfig) -> StepScor
         network="trajectory",
         prior="learned",
         input_size=train.input_size,
+        second="none",
         **reader._asdict(),
     )
     network = build_network("linear", config, *data[3:])

@@ -20,6 +20,7 @@ from .config import (
     LocationChoice,
     NetworkKind,
     PriorKind,
+    SecondChoice,
     SeriesKind,
     StartChoice,
     UnitsFamily,
@@ -97,6 +98,11 @@ class EVEForecaster(AbstractForecaster):
         start: what the linear mean path is before training: the window's "level", or the "ridge"
             regression on training windows, which finds almost exact rules at once; or "auto", by
             a trial (the level where encoder and features are named, and so no trial is held).
+        second: a second reader of the window, by what it is told: "window" (linear, or "mlp"
+            beside a linear one that is told no more), "series", "place" or "full" ("mlp"); or
+            "none". Each learns by itself, and a step's law is pooled from both, with more weight
+            on the surer one and a share that validation chooses. "auto" takes one of another kind
+            than the first, and none where encoder and features are named.
         noise: what ties steps together beside the units: nothing ("white"), noise that lasts
             ("lasting", first-order autoregressive), or noise whose persistence and weight the
             units steer, window by window ("steered").
@@ -160,6 +166,7 @@ class EVEForecaster(AbstractForecaster):
         encoder: EncoderChoice = "auto",
         features: FeatureChoice = "auto",
         start: StartChoice = "auto",
+        second: SecondChoice = "none",
         noise: NoiseKind = "steered",
         series: SeriesKind = "independent",
         hidden: int = 256,

@@ -19,6 +19,7 @@ from .context_choice import (
     best_of,
     choose_reader,
     encoder_scores,
+    first_second,
     first_start,
     input_sizes,
 )
@@ -117,8 +118,8 @@ def prepare(
         train_size: rows of each series to train on; None takes what the others leave.
         val_size: rows after those.
         test_size: rows after those.
-        chosen: input size, encoder, features, start and batch size that an earlier run of the
-            same fit chose; None chooses them, where the options leave them open.
+        chosen: input size, encoder, features, start, second and batch size that an earlier run
+            of the same fit chose; None chooses them, where the options leave them open.
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
@@ -163,7 +164,8 @@ def prepare(
         return material
     if "auto" in (config.encoder, config.features):
         config = choose_reader(material.trial_data, config)
-    return replace(material, config=replace(config, start=first_start(config)))
+    decided = replace(config, start=first_start(config), second=first_second(config))
+    return replace(material, config=decided)
 
 
 def _early_windows(flat: FlatSeries, split: Split, config: ForecasterConfig) -> Windows:

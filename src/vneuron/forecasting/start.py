@@ -35,7 +35,7 @@ def start_at_ridge(network: TrajectoryNetwork, train: Windows, validation: Windo
     why trials choose.
 
     Args:
-        network: with a base, which is overwritten.
+        network: with a base, which is overwritten, a second reader's too.
         train: windows to regress on; of more than 16,384 so many, evenly spaced.
         validation: windows that choose the penalty and tell the errors.
 
@@ -49,7 +49,10 @@ def start_at_ridge(network: TrajectoryNetwork, train: Windows, validation: Windo
     # one series: a spread for each of a million would be as many rows of numbers
     ridge = ResidualSpread(network.input_size, network.horizon, 1, network.location)
     ridge.fit_path(some, judged)
-    network.base.set(ridge.weight[:-1], ridge.weight[-1], _errors(ridge, judged))
+    errors = _errors(ridge, judged)
+    for reader in (network, network.second):
+        if reader is not None and reader.base is not None:
+            reader.base.set(ridge.weight[:-1], ridge.weight[-1], errors)
 
 
 def _errors(ridge: ResidualSpread, windows: Windows) -> Tensor:

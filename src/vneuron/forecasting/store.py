@@ -25,7 +25,7 @@ from .widening import Widening
 COUPLING = "coupling.npz"
 WIDENING = "widening.npz"
 
-BEFORE = {"features": "window", "noise": "white", "start": "level"}
+BEFORE = {"features": "window", "noise": "white", "start": "level", "second": "none"}
 """Options of runs from before there were such options."""
 
 LISTED_SERIES = 1000
@@ -74,7 +74,7 @@ def check_same(run: RunFolder, config: ForecasterConfig, memory: Memory) -> None
     Raises:
         ValueError: it differs; the first differing field is named.
     """
-    before = {"series": "independent", **run.read_json("config.json")["model"]}
+    before = {"series": "independent", "second": "none", **run.read_json("config.json")["model"]}
     for name, value in config.as_dict().items():
         if before.get(name) != value:
             raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .data.windows import WindowBatch, Windows
+from .data.windows import WindowBatch, Windows, evenly_spaced
 from .forecast_task import (
     EVALUATION_BATCH,
     AbstractForecastObjective,
@@ -17,6 +17,7 @@ from .forecast_task import (
 from .laws.predictive import TrajectoryDistribution
 from .laws.trajectory import AbstractTrajectory
 from .networks.network import TrajectoryNetwork
+from .networks.pool import pool
 from .usefulness import Usefulness, measure_usefulness
 
 USE_WINDOWS = 512
@@ -36,6 +37,9 @@ the half costs .05 nats per step and 3% of the CRPS."""
 
 GAINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
+SHARES = (0.0, 0.25, 0.5, 0.75)
+SHARE_WINDOWS = 4096
+
 
 class TrajectoryObjective(AbstractForecastObjective):
     r"""Rate-regularised likelihood of whole paths, in nats per window.
@@ -43,7 +47,9 @@ class TrajectoryObjective(AbstractForecastObjective):
     .. math:: \underbrace{-\textstyle\sum_h \ln t_\nu(y_h)}_{\text{trains } m, R, \mu, \tau, \nu}
               \underbrace{-\ln t_\nu(y)}_{\text{trains } W, s} + \textstyle\sum_j \beta_j KL_j
 
-    The joint term sees fixed margins. log p(y | x) is exact, with z integrated out, so that the
+    Where two readers of the window are pooled, the first term is the sum of both readers' own, so
+    that each learns as it would alone. The joint term sees fixed margins, the pool's.
+    log p(y | x) is exact, with z integrated out, so that the
     KL here prices the information that units take from the window; it does not make a bound.
 
     Args:
@@ -56,8 +62,8 @@ class TrajectoryObjective(AbstractForecastObjective):
         """Marginal NLL summed over steps and joint NLL with fixed margins, [batch]."""
         if not isinstance(path, TrajectoryDistribution):
             raise TypeError(f"found a {type(path).__name__}, expected a TrajectoryDistribution")
-        nll = path.marginal_nll(target, observed).sum(-1)
-        logs = {"nll": nll.detach().mean() / path.horizon}
+        nll = path.learned_nll(target, observed).sum(-1)
+        logs = {"nll": nll.detach().mean() / (path.horizon * max(len(path.pooled), 1))}
         if path.loading is not None:
             joint = path.with_fixed_margins().joint_nll(target, observed)
             logs["joint_nll"] = joint.detach().mean() / path.horizon
@@ -100,7 +106,9 @@ class TrajectoryTask(AbstractForecastTask):
         return network_groups(self.network, self._weight_decay, self._loading_rate)
 
     def calibrate(self, windows: Windows) -> None:
-        """Set how much of Rµ forecasts use."""
+        """Set what a second reader counts for, and how much of Rµ forecasts use."""
+        if self.network.second_share is not None:
+            self.network.second_share.copy_(_best_share(self.network, windows))
         if self.network.units is not None:
             self.network.mean_gain.copy_(_best_gain(self.network, windows))
 
@@ -132,6 +140,28 @@ def network_groups(
     if fast:
         groups.append({"params": fast, "weight_decay": 0.0, "lr_scale": loading_rate})
     return groups
+
+
+def _best_share(network: TrajectoryNetwork, windows: Windows) -> Tensor:
+    """What the second of two readers counts for, by single steps' likelihood on held-out windows.
+
+    Readers trained apart, 72 pairs on rows that come after the validation rows of five sets: pools
+    with the share that validation rows choose have a CRPS of .979 of the first reader's, equal
+    shares .982, and in the worst case 1.014 and 1.031.
+    """
+    losses = torch.zeros(len(SHARES), dtype=torch.float64)
+    some = evenly_spaced(len(windows), SHARE_WINDOWS).to(windows.device)
+    for batch in windows.take(some).batches(EVALUATION_BATCH):
+        reading = network.read(*batch.inputs)
+        shift: Tensor | float = 0.0
+        if reading.latent is not None:
+            shift = network.mean_gain * network.mean_shift(reading.latent)
+        target = reading.window.apply(batch.target)
+        for i, share in enumerate(SHARES):
+            both = pool(reading.readers, target.new_tensor([1.0 - share, share]))
+            path = TrajectoryDistribution(both.mean_path + shift, both.spread, both.df)
+            losses[i] += path.marginal_nll(target, batch.target_observed).double().sum().cpu()
+    return torch.tensor(SHARES[int(losses.argmin())])
 
 
 def _best_gain(network: TrajectoryNetwork, windows: Windows) -> Tensor:

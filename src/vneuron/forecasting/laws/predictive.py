@@ -37,6 +37,8 @@ class TrajectoryDistribution(AbstractTrajectory):
             window; None with `loading`.
         own_noise: ρ and δ of the steps' own noise; None is white, of weight one. It counts where
             there is a loading.
+        pooled: laws of single steps whose pool m and τ are, in training, where each of them learns
+            by itself; empty otherwise.
 
     Example:
         >>> path = TrajectoryDistribution(torch.zeros(1, 4), torch.ones(1, 4), None)
@@ -51,6 +53,7 @@ class TrajectoryDistribution(AbstractTrajectory):
     loading: Tensor | None = None
     unit_scale: Tensor | None = None
     own_noise: OwnNoise | None = None
+    pooled: tuple[TrajectoryDistribution, ...] = ()
 
     def __len__(self) -> int:
         return self.loc.shape[0]
@@ -80,6 +83,11 @@ class TrajectoryDistribution(AbstractTrajectory):
         """
         nll = step_nll(target, self.loc, self.scale, self.df)
         return nll if observed is None else torch.where(observed, nll, torch.zeros_like(nll))
+
+    def learned_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
+        """What trains single steps: the sum over the laws that are pooled, if this is a pool."""
+        nll = [law.marginal_nll(target, observed) for law in self.pooled or (self,)]
+        return torch.stack(nll).sum(0) if self.pooled else nll[0]
 
     def joint_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
         """Negative log density of the path, over its observed steps.
@@ -125,7 +133,8 @@ class TrajectoryDistribution(AbstractTrajectory):
             own = OwnNoise(taken(own.persistence, 1), weight)
         scale = None if self.unit_scale is None else taken(self.unit_scale, 2)
         here = {"loc": self.loc[index], "scale": self.scale[index]}
-        return replace(self, **here, unit_scale=scale, own_noise=own)
+        pooled = tuple(law.windows(index) for law in self.pooled)
+        return replace(self, **here, unit_scale=scale, own_noise=own, pooled=pooled)
 
     def with_fixed_margins(self) -> TrajectoryDistribution:
         """The same with m, τ and ν cut off from the gradient.
@@ -133,7 +142,8 @@ class TrajectoryDistribution(AbstractTrajectory):
         Trained through this, dependence cannot cost any single step's score.
         """
         df = None if self.df is None else self.df.detach()
-        return replace(self, loc=self.loc.detach(), scale=self.scale.detach(), df=df)
+        loc, scale = self.loc.detach(), self.scale.detach()
+        return replace(self, loc=loc, scale=scale, df=df, pooled=())
 
     def float(self) -> TrajectoryDistribution:
         """The same in single precision or better."""
@@ -143,6 +153,7 @@ class TrajectoryDistribution(AbstractTrajectory):
             scale=at_least_single(self.scale),
             unit_scale=None if self.unit_scale is None else at_least_single(self.unit_scale),
             own_noise=None if self.own_noise is None else self.own_noise.map(at_least_single),
+            pooled=tuple(law.float() for law in self.pooled),
         )
 
     def sd(self) -> Tensor:

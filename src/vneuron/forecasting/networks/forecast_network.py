@@ -22,6 +22,7 @@ from ..data.place import Place
 from ..laws.trajectory import AbstractTrajectory
 from .normalisation import WindowScale
 from .pairs import Rows, last_rows, pair_rows
+from .pool import Margins
 
 
 class Reading(NamedTuple):
@@ -34,6 +35,7 @@ class Reading(NamedTuple):
         latent: the units' posteriors; None without units.
         given: what their prior was conditioned on; None for a prior that knows no context.
         macro: the macro latent's posterior, where the prior has a macro latent.
+        readers: what is pooled in `mean_path` and `spread`; empty where one reader is all.
     """
 
     window: WindowScale
@@ -42,6 +44,7 @@ class Reading(NamedTuple):
     latent: Latent | None
     given: PriorContext | None = None
     macro: Latent | None = None
+    readers: tuple[Margins, ...] = ()
 
 
 class Inferred(NamedTuple):

@@ -31,6 +31,7 @@ from .normalisation import Location, WindowScale, window_scale
 from .patches import PatchReader
 from .path_noise import NoiseKind, PathNoise
 from .place_features import FeatureKind, PlaceFeatures
+from .pool import Margins, pool
 
 Likelihood = Literal["student", "gaussian"]
 
@@ -76,9 +77,13 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             order autoregressive) or "steered" (by the units' spread; without units lasting).
         base: whether there is a path that is known before training, on which all else is built;
             `start_at_ridge` fills it.
+        second: a network of the same sizes without units and without columns, whose reading of
+            the window is pooled with this one's (`pool`). Each is trained by its own likelihood;
+            `second_share` is a buffer, half until validation has set it (see `calibrate`).
 
     Raises:
-        ValueError: sizes that are not positive, an unknown option, or units of another width.
+        ValueError: sizes that are not positive, an unknown option, units of another width, or a
+            second reader that forecasts something else.
 
     Example:
         >>> import vneuron as vn
@@ -89,6 +94,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
     """
 
     mean_gain: Tensor
+    second_share: Tensor | None
 
     def __init__(
         self,
@@ -109,9 +115,11 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         surroundings: Surroundings = NOWHERE,
         noise: NoiseKind = "white",
         base: bool = False,
+        second: TrajectoryNetwork | None = None,
     ) -> None:
         super().__init__()
         _check(hidden, units, static_rank, likelihood, encoder)
+        _check_second(second, input_size, horizon, likelihood)
         check_conditions(units, prior_lag, macro)
         self.input_size = input_size
         self.prior_lag = prior_lag
@@ -141,6 +149,9 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.static_scale: nn.Parameter | None = None
         self.noise: PathNoise | None = None
         self._tie_steps(static_rank, noise)
+        self.second = second
+        share = None if second is None else torch.tensor(0.5)
+        self.register_buffer("second_share", share)
 
     def _read_windows(
         self,
@@ -203,7 +214,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
                 found.extend(self.units.loc.parameters())
             elif not self.units.variational:
                 found.extend(self.units.parameters())
-        return found
+        return found if self.second is None else [*found, *self.second.margins()]
 
     def dependence(self) -> list[nn.Parameter]:
         """What ties the steps together and is no part of the units: W, and the own noise's."""
@@ -212,8 +223,19 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         return [*loading, *(parameter for parameter in noise if parameter.requires_grad)]
 
     def df(self) -> Tensor | None:
-        """ν, or None under a Gaussian likelihood."""
-        return None if self.raw_df is None else MINIMUM_DF + F.softplus(self.raw_df)
+        """ν, the pool's where two read the window, or None under a Gaussian likelihood."""
+        own = self._own_df()
+        if own is None or self.second is None:
+            return own
+        one = own.new_ones(1, 1)
+        return pool([Margins(one, one, df) for df in (own, self.second.df())], self.shares()).df
+
+    def shares(self) -> Tensor:
+        """Of the first reader and of the second, [2]."""
+        second = self.second_share
+        if second is None:
+            second = self.mean_path.weight.new_zeros(())
+        return torch.stack([1.0 - second, second])
 
     def read(
         self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
@@ -245,14 +267,25 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         if self.base is not None:
             mean_path, spread = self.base(inputs[:batch], mean_path, spread)
         inferred = self.infer(features.detach(), rows.first)
-        return Reading(window.first(batch), mean_path, spread, *inferred)
+        reading = Reading(window.first(batch), mean_path, spread, *inferred)
+        if self.second is None:
+            return reading
+        other = self.second.read(context, observed, place)
+        readers = (
+            Margins(mean_path, spread, self._own_df()),
+            Margins(other.mean_path, other.spread, self.second.df()),
+        )
+        both = pool(readers, self.shares())
+        return reading._replace(mean_path=both.mean_path, spread=both.spread, readers=readers)
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:
         """Assemble the predictive distribution from what was read."""
         path, unit_scale = reading.mean_path, None
+        shift: Tensor | None = None
         if reading.latent is not None:
             gain = 1.0 if self.training else self.mean_gain
-            path = path + gain * self.mean_shift(reading.latent)
+            shift = gain * self.mean_shift(reading.latent)
+            path = path + shift
             unit_scale = shared_row(reading.latent.scale.flatten(1))
         if self.static_scale is not None:
             unit_scale = self.static_scale.exp()
@@ -270,6 +303,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             loading=loading,
             unit_scale=None if loading is None else unit_scale,
             own_noise=own,
+            pooled=self._readers_laws(reading, shift),
         )
 
     def own_noise(self, scale: Tensor) -> OwnNoise | None:
@@ -285,6 +319,17 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         if self.base is None:
             return self.mean_reader
         return self.base.error[:, None] * self.mean_reader
+
+    def _readers_laws(
+        self, reading: Reading, shift: Tensor | None
+    ) -> tuple[TrajectoryDistribution, ...]:
+        """In training, where each reader learns by itself."""
+        if not self.training:
+            return ()
+        return tuple(_law(reader, reading.window, shift) for reader in reading.readers)
+
+    def _own_df(self) -> Tensor | None:
+        return None if self.raw_df is None else MINIMUM_DF + F.softplus(self.raw_df)
 
     def _with_place(self, seen: Tensor, place: Place | None, window: WindowScale) -> Tensor:
         if self.place is None:
@@ -313,6 +358,33 @@ def shared_row(scale: Tensor) -> Tensor:
         (torch.Size([2]), torch.Size([5, 2]))
     """
     return scale[0] if scale.shape[0] > 1 and scale.stride(0) == 0 else scale
+
+
+def _law(reader: Margins, window: WindowScale, shift: Tensor | None) -> TrajectoryDistribution:
+    """What one of several readers says of single steps, units' shift included."""
+    path = reader.mean_path if shift is None else reader.mean_path + shift
+    return TrajectoryDistribution(
+        window.location + window.scale * path, window.scale * reader.spread, reader.df
+    )
+
+
+def _check_second(
+    second: TrajectoryNetwork | None, input_size: int, horizon: int, likelihood: Likelihood
+) -> None:
+    if second is None:
+        return
+    if second.units is not None or second.loading is not None or second.second is not None:
+        raise ValueError(
+            "second has units, columns or a second reader of its own, expected a network that "
+            "reads windows alone: TrajectoryNetwork(input_size, horizon)."
+        )
+    found = (second.input_size, second.horizon, second.raw_df is not None)
+    expected = (input_size, horizon, likelihood == "student")
+    if found != expected:
+        raise ValueError(
+            f"second has (input_size, horizon, heavy tails) {found}, expected {expected}: build "
+            "both networks with the same."
+        )
 
 
 def _check(

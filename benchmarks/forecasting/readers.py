@@ -1,0 +1,185 @@
+"""What a second reader of the window is worth, readers of six kinds trained apart.
+
+    python benchmarks/forecasting/readers.py ETTh1.csv --max-steps 300 --seeds 0 \
+        --train-size 5760 --val-size 2880 --test-size 2880
+    python benchmarks/forecasting/readers.py --table
+
+Encoders linear and mlp, told the window, its place, or all. For every pair: scores of the pool on
+test rows over those of the first reader alone, for shares of the second and powers of the spread
+by which readers are weighed, and for the share that validation rows choose. Rows that come before
+the usual test rows are what a choice may be made on. `--table` prints means over all data sets and
+horizons that were run.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from itertools import permutations, product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import trained
+from numpy.typing import NDArray
+
+from vneuron.forecasting.contenders import second_encoder
+from vneuron.forecasting.context_choice import Reader, other_kind
+from vneuron.forecasting.data.windows import Windows, evenly_spaced
+from vneuron.forecasting.laws.law import StudentLaw
+from vneuron.forecasting.model import FittedModel
+from vneuron.forecasting.task import SHARES
+
+Array = NDArray[np.float64]
+
+KINDS = list(product(("linear", "mlp"), ("window", "place", "full")))
+POWERS = (0, 1, 2, 4)
+MOST_WINDOWS = 1500
+
+
+class Forecasts(NamedTuple):
+    """Of one reader: centre, scale and outcome of every step, [windows, H], and ν."""
+
+    loc: Array
+    scale: Array
+    target: Array
+    df: float
+
+
+class Scores(NamedTuple):
+    mse: float
+    crps: float
+    nll: float
+    coverage_80: float
+
+
+def main() -> None:
+    parser = trained.parser(__doc__)
+    if "--table" in sys.argv:
+        tables = ArgumentParser()
+        tables.add_argument("--table", action="store_true")
+        tables.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
+        print_table(tables.parse_args().out / "readers")
+        return
+    arguments = parser.parse_args()
+    rows = []
+    for seed in arguments.seeds:
+        shop = trained.workshop(arguments, seed)
+        validation, test = {}, {}
+        for kind in KINDS:
+            encoder, features = kind
+            named = {"encoder": encoder, "features": features, "second": "none"}
+            model = shop.contender("twin", "-".join(("reader", *kind)), **named)[0]
+            validation[kind] = forecasts(model, shop.material.validation)
+            test[kind] = forecasts(model, model.windows_to_score(shop.panel))
+        rows += [row | {"seed": seed} for row in pairs(validation, test)]
+    frame = pd.DataFrame(rows).assign(data=trained.name_of(arguments), horizon=arguments.horizon)
+    folder = arguments.out / "readers"
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(folder / f"{trained.name_of(arguments)}-{arguments.horizon}.parquet")
+    print_rows(frame)
+
+
+@torch.no_grad()
+def forecasts(model: FittedModel, windows: Windows) -> Forecasts:
+    """At most 1,500 windows, evenly spaced, in training deviations."""
+    parts = []
+    for batch in windows.take(evenly_spaced(len(windows), MOST_WINDOWS)).batches(512):
+        law = model.network(*batch.inputs)
+        parts.append((law.loc, law.scale, batch.target))
+    loc, scale, target = (torch.cat(column).double().numpy() for column in zip(*parts, strict=True))
+    df = model.network.df()
+    return Forecasts(loc, scale, target, np.inf if df is None else float(df))
+
+
+def pooled(first: Forecasts, second: Forecasts, share: float, power: float) -> Forecasts:
+    """Weights a τ^-power; at power 1 this is `vneuron.forecasting.networks.pool.pool`."""
+    own, other = (1.0 - share) * first.scale**-power, share * second.scale**-power
+    weight = other / (own + other)
+    loc = (1.0 - weight) * first.loc + weight * second.loc
+    scale = first.scale ** (1.0 - weight) * second.scale**weight
+    return Forecasts(loc, scale, first.target, 1 / ((1 - share) / first.df + share / second.df))
+
+
+def scores(found: Forecasts) -> Scores:
+    law = StudentLaw(found.loc, found.scale, found.df)
+    low, high = law.quantile(0.1), law.quantile(0.9)
+    return Scores(
+        float(np.square(found.target - found.loc).mean()),
+        float(law.crps(found.target).mean()),
+        float(law.nll(found.target).mean()),
+        float(((low <= found.target) & (found.target <= high)).mean()),
+    )
+
+
+def pairs(
+    validation: dict[tuple[str, str], Forecasts], test: dict[tuple[str, str], Forecasts]
+) -> list[dict[str, object]]:
+    """Every pair of kinds, in both orders, by every way of weighing."""
+    rows: list[dict[str, object]] = []
+    for first, second in permutations(KINDS, 2):
+        alone = scores(test[first])
+        by_share = {
+            share: scores(pooled(validation[first], validation[second], share, 1.0)).nll
+            for share in SHARES
+        }
+        ways = {f"half, power {power}": (0.5, power) for power in POWERS}
+        ways["chosen"] = (min(by_share, key=by_share.__getitem__), 1)
+        for way, (share, power) in ways.items():
+            found = scores(pooled(test[first], test[second], share, power))
+            rows.append(
+                {
+                    "first": " ".join(first),
+                    "second": " ".join(second),
+                    "auto": is_auto(first, second),
+                    "way": way,
+                    "share": share,
+                    "mse": found.mse / alone.mse,
+                    "crps": found.crps / alone.crps,
+                    "nll": found.nll - alone.nll,
+                    "coverage_80": found.coverage_80,
+                    "coverage_80 alone": alone.coverage_80,
+                }
+            )
+    return rows
+
+
+def is_auto(first: tuple[str, str], second: tuple[str, str]) -> bool:
+    """Whether second="auto" would put this one beside the first, of series that do not drift."""
+    told = other_kind(Reader(*first), told_level=True)
+    return told != "none" and second == (second_encoder(*first, told), told)
+
+
+def print_rows(frame: pd.DataFrame) -> None:
+    shown = frame[frame["auto"]].groupby(["first", "second", "way"], sort=False)
+    print(f"{frame['data'].iloc[0]}, {frame['horizon'].iloc[0]} steps")
+    print(shown.mean(numeric_only=True).drop(columns=["seed", "horizon", "auto"]).round(3))
+
+
+def print_table(folder: Path) -> None:
+    """Geometric means of ratios over data sets and horizons, and the worst."""
+    frame = pd.concat(pd.read_parquet(path) for path in sorted(folder.glob("*.parquet")))
+    sets = frame.groupby(["data", "horizon"]).ngroups
+    for name, part in {"all pairs": frame, "pairs of auto": frame[frame["auto"]]}.items():
+        ways = part.groupby("way", sort=False)
+        table = pd.DataFrame(
+            {
+                "mse": ways["mse"].apply(geometric_mean),
+                "crps": ways["crps"].apply(geometric_mean),
+                "nll": ways["nll"].mean(),
+                "worst crps": ways["crps"].max(),
+            }
+        )
+        print(f"{name}, {sets} sets and horizons\n{table.round(4).to_string()}\n")
+    by_pair = frame[frame["way"] == "chosen"].groupby(["first", "second"], sort=False)
+    print(by_pair["crps"].apply(geometric_mean).unstack().round(3).to_string())
+
+
+def geometric_mean(ratios: pd.Series) -> float:
+    return float(np.exp(np.log(ratios).mean()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+r"""Two readers of a window put into one: who is surer of a step counts for more there.
+
+.. math:: m = \sum_k w_k m_k, \qquad \ln \tau = \sum_k w_k \ln \tau_k, \qquad
+          \frac1\nu = \sum_k a_k \frac1{\nu_k}, \qquad w_k \propto a_k / \tau_k
+
+A pool of forecasts is rarely worse than the better of them, and where the two differ in kind it is
+better (Bates and Granger 1969, "The combination of forecasts", who weigh by the errors' inverse
+variances). Within a share a_k for all windows the weights here are inverse standard deviations, by
+window and step: inverse variances trust a reader that is wrongly sure too far. Readers trained
+apart, rows that come after the validation rows of five sets: CRPS of a linear reader of the window
+and a deep one that is told all, over that of the one that validation prefers, .978 with equal
+weights, .975 with these, .975 and .977 with the second and fourth power.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Margins(NamedTuple):
+    """What a reader says of each step by itself, in scales of the window.
+
+    Attributes:
+        mean_path: m, [batch, H].
+        spread: τ, [batch, H].
+        df: ν, a scalar tensor; None under a Gaussian likelihood.
+    """
+
+    mean_path: Tensor
+    spread: Tensor
+    df: Tensor | None
+
+
+def pool(readers: Sequence[Margins], share: Tensor) -> Margins:
+    """One law of each step from several readers'.
+
+    Args:
+        readers: at least one, all under the same likelihood.
+        share: a, of each reader, [readers]; they add up to one.
+
+    Example:
+        >>> sure = Margins(torch.zeros(1, 1), torch.full((1, 1), 1.0), torch.tensor(4.0))
+        >>> unsure = Margins(torch.ones(1, 1), torch.full((1, 1), 3.0), torch.tensor(4.0))
+        >>> found = pool([sure, unsure], torch.tensor([0.5, 0.5]))
+        >>> round(found.mean_path.item(), 3), round(found.spread.item(), 3), found.df.item()
+        (0.25, 1.316, 4.0)
+    """
+    log_spread = torch.stack([reader.spread for reader in readers]).log()
+    weight = torch.softmax(share.log()[:, None, None] - log_spread, dim=0)
+    mean_path = (weight * torch.stack([reader.mean_path for reader in readers])).sum(0)
+    known = [reader.df for reader in readers if reader.df is not None]
+    df = (share @ torch.stack(known).reciprocal()).reciprocal() if known else None
+    return Margins(mean_path, (weight * log_spread).sum(0).exp(), df)
