@@ -41,7 +41,8 @@ def sections(kind: str, batch: int, units: int, steps: int) -> dict[str, float]:
         clock.append(time.process_time())
         loss.backward()  # type: ignore[no-untyped-call]
         clock.append(time.process_time())
-        nn.utils.clip_grad_norm_(step._parameters, 1.0)
+        for parameters in step._clipped.values():
+            nn.utils.clip_grad_norm_(parameters, 1.0)
         clock.append(time.process_time())
         optimizer.step()
         optimizer.zero_grad()

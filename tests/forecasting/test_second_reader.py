@@ -16,6 +16,7 @@ from vneuron.forecasting.material import prepare
 from vneuron.forecasting.networks.network import TrajectoryNetwork
 from vneuron.forecasting.networks.pool import Margins, pool
 from vneuron.forecasting.task import SHARES, TrajectoryObjective
+from vneuron.training.loop import Trainer
 
 NAMED = {"encoder": "mlp", "features": "full", "start": "level", "second": "window"}
 DATA = {"test_size": 48}
@@ -110,8 +111,25 @@ def test_what_ties_steps_sees_the_pool_and_moves_no_reader(material):
     path = network(*batch.inputs)
     assert len(path.pooled) == 2
     path.with_fixed_margins().joint_nll(batch.target).mean().backward()
-    assert all(parameter.grad is None for parameter in network.margins())
+    margins = [*network.margins(), *network.second.parameters()]
+    assert all(parameter.grad is None for parameter in margins)
     assert network.loading.grad is not None
+
+
+def test_training_leaves_the_first_as_it_would_be_alone(material):
+    """Gradients are clipped by each reader's own norm, and at most a nat per step."""
+    states = {}
+    for kind in ("window", "none"):
+        network = network_of(material, "linear", second=kind)
+        with torch.no_grad():  # a second reader that fits badly, whose gradients are large
+            if network.second is not None:
+                network.second.mean_path.bias.fill_(30.0)
+        task = build_task(network, material.train, material.validation)
+        training = replace(material.config.training(quiet=True), epochs=2)
+        Trainer(training).fit(task)
+        states[kind] = network.state_dict()
+    for name, value in states["none"].items():
+        torch.testing.assert_close(states["window"][name], value, equal_nan=True)
 
 
 def test_all_of_a_second_reader_is_trained_and_rests_with_the_margins(material):

@@ -41,9 +41,13 @@ def same(a, b):
 # -- what it computes --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("clip", [0.0, 0.05])
-def test_steps_are_those_of_a_loop_written_by_hand(clip):
+@pytest.mark.parametrize(("clip", "apart"), [(0.0, False), (0.05, False), (0.05, True)])
+def test_steps_are_those_of_a_loop_written_by_hand(clip, apart):
     task, twin = SmallTask(draws=False), SmallTask(draws=False)
+    if apart:
+        own = [{**g, "params": list(g["params"])} for g in task.parameter_groups()]
+        own[1]["clipped"] = "apart"
+        task.parameter_groups = lambda: own
     trainer(epochs=2, gradient_clip=clip, warmup_steps=3, learning_rate=0.01).fit(task)
 
     groups = [{**g, "params": list(g["params"])} for g in twin.parameter_groups()]
@@ -62,7 +66,12 @@ def test_steps_are_those_of_a_loop_written_by_hand(clip):
         optimizer.zero_grad()
         loss.backward()
         if clip:
-            nn.utils.clip_grad_norm_(twin.module.parameters(), clip)
+            parts = [[p for g in optimizer.param_groups for p in g["params"]]]
+            if apart:
+                second = optimizer.param_groups[1]["params"]
+                parts = [[p for p in parts[0] if not any(p is q for q in second)], second]
+            for part in parts:
+                nn.utils.clip_grad_norm_(part, clip)
         optimizer.step()
         vn.control_step(twin.module, terms)
     with torch.no_grad():

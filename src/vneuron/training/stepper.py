@@ -53,7 +53,9 @@ class Stepper:
         prepare_controls(task.module, total)
         self._fused = bool(optimizer.defaults["fused"])
         self._mixed = config.precision != "32-true"
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._clipped: dict[str | None, list[nn.Parameter]] = {}
+        for group in optimizer.param_groups:
+            self._clipped.setdefault(group.get("clipped"), []).extend(group["params"])
         # The strategy's wrapper and not fabric.setup's, which walks through every output of every
         # step to cast it and to hook it: 0.1 ms for one layer of units.
         module: nn.Module = fabric.strategy.setup_module(task.module)
@@ -94,14 +96,14 @@ class Stepper:
         return info
 
     def _clip(self, largest: float) -> None:
-        """Let the gradient's norm be at most `largest` in the update that follows."""
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if self._fused:
-            # The kernel divides by it as it reads the gradients, which saves a pass over them.
-            self._optimizer.grad_scale = (norm / largest).clamp_min(1.0)  # type: ignore[attr-defined]
-        else:
-            nn.utils.clip_grads_with_norm_(self._parameters, largest, norm)
+        """Let the gradient's norm be at most `largest` in the update that follows, in each part."""
+        for parameters in self._clipped.values():
+            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            if self._fused and len(self._clipped) == 1:
+                # The kernel divides by it as it reads the gradients, which saves a pass over them.
+                self._optimizer.grad_scale = (norm / largest).clamp_min(1.0)  # type: ignore[attr-defined]
+            else:
+                nn.utils.clip_grads_with_norm_(parameters, largest, norm)
 
     def _set_learning_rate(self, done: int, settled: Mapping[str, int]) -> None:
         total, warmup = self._total, self._config.warmup_steps
@@ -127,13 +129,14 @@ def build_optimizer(task: AbstractTask, config: TrainingConfig) -> AdamW:
             "lr_scale": 1.0,
             "settles_by": None,
             "settles_at": 0.0,
+            "clipped": None,
         }
         unknown = sorted(group.keys() - {"params", *own})
         if unknown:
             raise ValueError(
                 f"a parameter group has {unknown}, expected only 'params', 'weight_decay', "
-                "'lr_scale', 'settles_by' and 'settles_at': the learning rate and its schedule "
-                "are the trainer's."
+                "'lr_scale', 'settles_by', 'settles_at' and 'clipped': the learning rate and its "
+                "schedule are the trainer's."
             )
         own |= group
         groups.append({**own, "params": list(own["params"])})

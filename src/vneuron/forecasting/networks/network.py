@@ -202,7 +202,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
                 units.readers.append(Reader(self.noise, "gain"))
 
     def margins(self) -> list[nn.Parameter]:
-        """What single steps' laws are made of: all that the joint likelihood does not move."""
+        """What single steps' laws are made of, a second reader apart: the joint NLL moves none."""
         parts = (self.mean_path, self.mean_residual, self.place, self.reader)
         modules = [*(p for p in parts if p is not None), self.features, self.spread]
         found = [parameter for module in modules for parameter in module.parameters()]
@@ -214,7 +214,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
                 found.extend(self.units.loc.parameters())
             elif not self.units.variational:
                 found.extend(self.units.parameters())
-        return found if self.second is None else [*found, *self.second.margins()]
+        return found
 
     def dependence(self) -> list[nn.Parameter]:
         """What ties the steps together and is no part of the units: W, and the own noise's."""
