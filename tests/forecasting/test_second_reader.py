@@ -58,7 +58,7 @@ def test_a_forecast_is_the_pool_of_both_and_the_first_keeps_its_weights(material
                 Margins(other.mean_path, other.spread, both.second.df()),
             ],
             torch.tensor([0.5, 0.5]),
-        )
+        ).margins
         law = both(*batch.inputs)
     torch.testing.assert_close(found.mean_path, expected.mean_path)
     torch.testing.assert_close(found.spread, expected.spread)
@@ -116,11 +116,12 @@ def test_what_ties_steps_sees_the_pool_and_moves_no_reader(material):
     assert network.loading.grad is not None
 
 
-def test_training_leaves_the_first_as_it_would_be_alone(material):
+@pytest.mark.parametrize("contender", ["linear", "twin"])
+def test_training_leaves_the_first_as_it_would_be_alone(material, contender):
     """Gradients are clipped by each reader's own norm, and at most a nat per step."""
     states = {}
     for kind in ("window", "none"):
-        network = network_of(material, "linear", second=kind)
+        network = network_of(material, contender, second=kind)
         with torch.no_grad():  # a second reader that fits badly, whose gradients are large
             if network.second is not None:
                 network.second.mean_path.bias.fill_(30.0)
@@ -129,7 +130,25 @@ def test_training_leaves_the_first_as_it_would_be_alone(material):
         Trainer(training).fit(task)
         states[kind] = network.state_dict()
     for name, value in states["none"].items():
-        torch.testing.assert_close(states["window"][name], value, equal_nan=True)
+        if name != "mean_gain":
+            torch.testing.assert_close(states["window"][name], value, equal_nan=True)
+
+
+@torch.no_grad()
+def test_what_units_add_to_the_path_is_the_first_readers(material):
+    """A pool of (m + Rµ, τ) and of the second reader, which knows nothing of the units."""
+    network = network_of(material).eval()
+    network.mean_reader.normal_()
+    network.mean_gain.fill_(0.5)
+    network.second.spread.bias.add_(1.0)
+    batch = material.validation.gather(torch.arange(5))
+    reading = network.read(*batch.inputs)
+    first, second = reading.readers
+    moved = first._replace(mean_path=first.mean_path + 0.5 * network.mean_shift(reading.latent))
+    expected = pool([moved, second], torch.tensor([0.5, 0.5])).margins
+    law, window = network.distribution(reading), reading.window
+    torch.testing.assert_close(law.loc, window.location + window.scale * expected.mean_path)
+    torch.testing.assert_close(law.scale, window.scale * expected.spread)
 
 
 def test_all_of_a_second_reader_is_trained_and_rests_with_the_margins(material):

@@ -133,9 +133,7 @@ def network_groups(
     known = {id(parameter) for parameter in (*fast, *margins, *second)}
     others = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
     groups = decayed_groups([p for p in margins if p.requires_grad], weight_decay)
-    # Clipped with the first's, the larger gradients of a reader that fits badly would slow it down:
-    # validation NLL of Weather after eight epochs −.550 beside one that is not heard in the end,
-    # −.613 alone.
+    # clipped with the first's, the larger gradients of a reader that fits badly would slow it down
     groups += [{**group, "clipped": "second"} for group in decayed_groups(second, weight_decay)]
     if fast:
         rest = {"settles_by": "val_nll", "settles_at": MARGINS_GAIN}
@@ -158,13 +156,14 @@ def _best_share(network: TrajectoryNetwork, windows: Windows) -> Tensor:
     some = evenly_spaced(len(windows), SHARE_WINDOWS).to(windows.device)
     for batch in windows.take(some).batches(EVALUATION_BATCH):
         reading = network.read(*batch.inputs)
-        shift: Tensor | float = 0.0
+        first, second = reading.readers
         if reading.latent is not None:
             shift = network.mean_gain * network.mean_shift(reading.latent)
+            first = first._replace(mean_path=first.mean_path + shift)
         target = reading.window.apply(batch.target)
         for i, share in enumerate(SHARES):
-            both = pool(reading.readers, target.new_tensor([1.0 - share, share]))
-            path = TrajectoryDistribution(both.mean_path + shift, both.spread, both.df)
+            both = pool([first, second], target.new_tensor([1.0 - share, share])).margins
+            path = TrajectoryDistribution(both.mean_path, both.spread, both.df)
             losses[i] += path.marginal_nll(target, batch.target_observed).double().sum().cpu()
     return torch.tensor(SHARES[int(losses.argmin())])
 
@@ -182,6 +181,8 @@ def _best_gain(network: TrajectoryNetwork, windows: Windows) -> Tensor:
             break
         base = reading.window.location + reading.window.scale * reading.mean_path
         shift = reading.window.scale * network.mean_shift(reading.latent)
+        if reading.heard is not None:
+            shift = reading.heard * shift
         scale = reading.window.scale * reading.spread
         for i, gain in enumerate(GAINS):
             path = TrajectoryDistribution(base + gain * shift, scale, network.df())

@@ -74,7 +74,7 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
             reading.latent,
             loading=loading,
             reader=network.mean_gain * network.path_reader(),
-            spread=reading.spread,
+            spread=reading.spread if reading.heard is None else reading.spread / reading.heard,
             own_noise=network.own_noise,
         )
     )

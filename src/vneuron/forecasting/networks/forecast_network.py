@@ -36,6 +36,8 @@ class Reading(NamedTuple):
         given: what their prior was conditioned on; None for a prior that knows no context.
         macro: the macro latent's posterior, where the prior has a macro latent.
         readers: what is pooled in `mean_path` and `spread`; empty where one reader is all.
+        heard: w₁, the weight of the reader whose features the units read, [batch, H], by which
+            what they add to the path is multiplied; None where it is all.
     """
 
     window: WindowScale
@@ -45,6 +47,7 @@ class Reading(NamedTuple):
     given: PriorContext | None = None
     macro: Latent | None = None
     readers: tuple[Margins, ...] = ()
+    heard: Tensor | None = None
 
 
 class Inferred(NamedTuple):

@@ -228,7 +228,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         if own is None or self.second is None:
             return own
         one = own.new_ones(1, 1)
-        return pool([Margins(one, one, df) for df in (own, self.second.df())], self.shares()).df
+        both = [Margins(one, one, df) for df in (own, self.second.df())]
+        return pool(both, self.shares()).margins.df
 
     def shares(self) -> Tensor:
         """Of the first reader and of the second, [2]."""
@@ -275,8 +276,10 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             Margins(mean_path, spread, self._own_df()),
             Margins(other.mean_path, other.spread, self.second.df()),
         )
-        both = pool(readers, self.shares())
-        return reading._replace(mean_path=both.mean_path, spread=both.spread, readers=readers)
+        both, weight = pool(readers, self.shares())
+        return reading._replace(
+            mean_path=both.mean_path, spread=both.spread, readers=readers, heard=weight[0]
+        )
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:
         """Assemble the predictive distribution from what was read."""
@@ -285,7 +288,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         if reading.latent is not None:
             gain = 1.0 if self.training else self.mean_gain
             shift = gain * self.mean_shift(reading.latent)
-            path = path + shift
+            path = path + (shift if reading.heard is None else reading.heard * shift)
             unit_scale = shared_row(reading.latent.scale.flatten(1))
         if self.static_scale is not None:
             unit_scale = self.static_scale.exp()
@@ -323,10 +326,13 @@ class TrajectoryNetwork(AbstractForecastNetwork):
     def _readers_laws(
         self, reading: Reading, shift: Tensor | None
     ) -> tuple[TrajectoryDistribution, ...]:
-        """In training, where each reader learns by itself."""
-        if not self.training:
+        """In training, where each reader learns by itself; the units' shift is the first's."""
+        if not self.training or not reading.readers:
             return ()
-        return tuple(_law(reader, reading.window, shift) for reader in reading.readers)
+        first, second = reading.readers
+        if shift is not None:
+            first = first._replace(mean_path=first.mean_path + shift)
+        return _law(first, reading.window), _law(second, reading.window)
 
     def _own_df(self) -> Tensor | None:
         return None if self.raw_df is None else MINIMUM_DF + F.softplus(self.raw_df)
@@ -360,12 +366,10 @@ def shared_row(scale: Tensor) -> Tensor:
     return scale[0] if scale.shape[0] > 1 and scale.stride(0) == 0 else scale
 
 
-def _law(reader: Margins, window: WindowScale, shift: Tensor | None) -> TrajectoryDistribution:
-    """What one of several readers says of single steps, units' shift included."""
-    path = reader.mean_path if shift is None else reader.mean_path + shift
-    return TrajectoryDistribution(
-        window.location + window.scale * path, window.scale * reader.spread, reader.df
-    )
+def _law(reader: Margins, window: WindowScale) -> TrajectoryDistribution:
+    """What one of several readers says of single steps."""
+    loc = window.location + window.scale * reader.mean_path
+    return TrajectoryDistribution(loc, window.scale * reader.spread, reader.df)
 
 
 def _check_second(

@@ -35,7 +35,19 @@ class Margins(NamedTuple):
     df: Tensor | None
 
 
-def pool(readers: Sequence[Margins], share: Tensor) -> Margins:
+class Pool(NamedTuple):
+    """Several readers put into one.
+
+    Attributes:
+        margins: one law of each step.
+        weight: w, of each reader, [readers, batch, H].
+    """
+
+    margins: Margins
+    weight: Tensor
+
+
+def pool(readers: Sequence[Margins], share: Tensor) -> Pool:
     """One law of each step from several readers'.
 
     Args:
@@ -45,13 +57,15 @@ def pool(readers: Sequence[Margins], share: Tensor) -> Margins:
     Example:
         >>> sure = Margins(torch.zeros(1, 1), torch.full((1, 1), 1.0), torch.tensor(4.0))
         >>> unsure = Margins(torch.ones(1, 1), torch.full((1, 1), 3.0), torch.tensor(4.0))
-        >>> found = pool([sure, unsure], torch.tensor([0.5, 0.5]))
+        >>> found, weight = pool([sure, unsure], torch.tensor([0.5, 0.5]))
         >>> round(found.mean_path.item(), 3), round(found.spread.item(), 3), found.df.item()
         (0.25, 1.316, 4.0)
+        >>> [round(w, 2) for w in weight.flatten().tolist()]
+        [0.75, 0.25]
     """
     log_spread = torch.stack([reader.spread for reader in readers]).log()
     weight = torch.softmax(share.log()[:, None, None] - log_spread, dim=0)
     mean_path = (weight * torch.stack([reader.mean_path for reader in readers])).sum(0)
     known = [reader.df for reader in readers if reader.df is not None]
     df = (share @ torch.stack(known).reciprocal()).reciprocal() if known else None
-    return Margins(mean_path, (weight * log_spread).sum(0).exp(), df)
+    return Pool(Margins(mean_path, (weight * log_spread).sum(0).exp(), df), weight)
