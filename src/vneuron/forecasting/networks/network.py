@@ -32,6 +32,7 @@ from .patches import PatchReader
 from .path_noise import NoiseKind, PathNoise
 from .place_features import FeatureKind, PlaceFeatures
 from .pool import Margins, pool
+from .second_reader import check_second, laws_apart
 
 Likelihood = Literal["student", "gaussian"]
 
@@ -119,7 +120,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
     ) -> None:
         super().__init__()
         _check(hidden, units, static_rank, likelihood, encoder)
-        _check_second(second, input_size, horizon, likelihood)
+        check_second(second, input_size, horizon, heavy_tails=likelihood == "student")
         check_conditions(units, prior_lag, macro)
         self.input_size = input_size
         self.prior_lag = prior_lag
@@ -306,7 +307,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             loading=loading,
             unit_scale=None if loading is None else unit_scale,
             own_noise=own,
-            pooled=self._readers_laws(reading, shift),
+            pooled=laws_apart(reading.readers, reading.window, shift) if self.training else (),
         )
 
     def own_noise(self, scale: Tensor) -> OwnNoise | None:
@@ -322,17 +323,6 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         if self.base is None:
             return self.mean_reader
         return self.base.error[:, None] * self.mean_reader
-
-    def _readers_laws(
-        self, reading: Reading, shift: Tensor | None
-    ) -> tuple[TrajectoryDistribution, ...]:
-        """In training, where each reader learns by itself; the units' shift is the first's."""
-        if not self.training or not reading.readers:
-            return ()
-        first, second = reading.readers
-        if shift is not None:
-            first = first._replace(mean_path=first.mean_path + shift)
-        return _law(first, reading.window), _law(second, reading.window)
 
     def _own_df(self) -> Tensor | None:
         return None if self.raw_df is None else MINIMUM_DF + F.softplus(self.raw_df)
@@ -364,31 +354,6 @@ def shared_row(scale: Tensor) -> Tensor:
         (torch.Size([2]), torch.Size([5, 2]))
     """
     return scale[0] if scale.shape[0] > 1 and scale.stride(0) == 0 else scale
-
-
-def _law(reader: Margins, window: WindowScale) -> TrajectoryDistribution:
-    """What one of several readers says of single steps."""
-    loc = window.location + window.scale * reader.mean_path
-    return TrajectoryDistribution(loc, window.scale * reader.spread, reader.df)
-
-
-def _check_second(
-    second: TrajectoryNetwork | None, input_size: int, horizon: int, likelihood: Likelihood
-) -> None:
-    if second is None:
-        return
-    if second.units is not None or second.loading is not None or second.second is not None:
-        raise ValueError(
-            "second has units, columns or a second reader of its own, expected a network that "
-            "reads windows alone: TrajectoryNetwork(input_size, horizon)."
-        )
-    found = (second.input_size, second.horizon, second.raw_df is not None)
-    expected = (input_size, horizon, likelihood == "student")
-    if found != expected:
-        raise ValueError(
-            f"second has (input_size, horizon, heavy tails) {found}, expected {expected}: build "
-            "both networks with the same."
-        )
 
 
 def _check(

@@ -1,0 +1,62 @@
+"""The second reader of a trajectory network's windows, and how both readers learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ..laws.predictive import TrajectoryDistribution
+from .normalisation import WindowScale
+from .pool import Margins
+
+if TYPE_CHECKING:
+    from .network import TrajectoryNetwork
+
+
+def laws_apart(
+    readers: tuple[Margins, ...], window: WindowScale, shift: Tensor | None
+) -> tuple[TrajectoryDistribution, ...]:
+    """What each reader says of single steps by itself, which is what it learns from.
+
+    Args:
+        readers: in scales of the window, the one whose features the units read first.
+        window: location and scale of each window.
+        shift: Rµ, what the units add to the first reader's path, [batch, H]; None without units.
+    """
+
+    def law(reader: Margins) -> TrajectoryDistribution:
+        loc = window.location + window.scale * reader.mean_path
+        return TrajectoryDistribution(loc, window.scale * reader.spread, reader.df)
+
+    if readers and shift is not None:
+        first, *others = readers
+        readers = (first._replace(mean_path=first.mean_path + shift), *others)
+    return tuple(law(reader) for reader in readers)
+
+
+def check_second(
+    second: TrajectoryNetwork | None, input_size: int, horizon: int, *, heavy_tails: bool
+) -> None:
+    """Refuse a second reader that does more than read, or forecasts something else.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+
+    Example:
+        >>> check_second(None, 24, 6, heavy_tails=True)
+    """
+    if second is None:
+        return
+    if second.units is not None or second.loading is not None or second.second is not None:
+        raise ValueError(
+            "second has units, columns or a second reader of its own, expected a network that "
+            "reads windows alone: TrajectoryNetwork(input_size, horizon)."
+        )
+    found = (second.input_size, second.horizon, second.raw_df is not None)
+    expected = (input_size, horizon, heavy_tails)
+    if found != expected:
+        raise ValueError(
+            f"second has (input_size, horizon, heavy tails) {found}, expected {expected}: build "
+            "both networks with the same."
+        )
