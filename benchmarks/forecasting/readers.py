@@ -155,7 +155,8 @@ def is_auto(first: tuple[str, str], second: tuple[str, str]) -> bool:
 def print_rows(frame: pd.DataFrame) -> None:
     shown = frame[frame["auto"]].groupby(["first", "second", "way"], sort=False)
     print(f"{frame['data'].iloc[0]}, {frame['horizon'].iloc[0]} steps")
-    print(shown.mean(numeric_only=True).drop(columns=["seed", "horizon", "auto"]).round(3))
+    means = shown.mean(numeric_only=True).drop(columns=["seed", "horizon", "auto"])
+    print(means.round(3).to_string())
 
 
 def print_table(folder: Path) -> None:

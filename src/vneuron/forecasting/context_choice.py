@@ -153,10 +153,10 @@ def choose_reader(data: TrialData, config: ForecasterConfig) -> ForecasterConfig
 def other_kind(first: Reader, *, told_level: bool) -> SecondKind:
     """What a second reader beside this one is told.
 
-    A linear reader of the window alone is what carries over furthest, and adds most to a deep one;
-    beside a linear one the most comes from a deep one that is told the place. Where series drift
-    out of their levels it is not told the place, and one that is told no more adds nothing to a
-    linear one (exchange rates).
+    A linear reader of the window alone carries over furthest, and takes 2 to 3% off the CRPS of a
+    deep one; beside a linear one a deep one that is told the place does (`readers.py`, the
+    benchmark). Where series drift out of their levels nothing is told the place, and one that is
+    told no more adds nothing to a linear one on exchange rates.
 
     Args:
         first: the first reader.
