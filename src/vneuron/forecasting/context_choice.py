@@ -125,7 +125,9 @@ def choose_reader(data: TrialData, config: ForecasterConfig) -> ForecasterConfig
         config: of the forecaster; what is "auto" is open.
     """
     encoder, features, start = config.encoder, config.features, config.start
-    drifts = level_drift(data.train, data.validation, data.location) > MOST_DRIFT
+    drifts = "auto" in (features, config.second) and (
+        level_drift(data.train, data.validation, data.location) > MOST_DRIFT
+    )
     early = data._replace(train=data.early)
     scores: dict[Reader, StepScores] = {}
     if encoder == "auto":

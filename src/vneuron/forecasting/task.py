@@ -18,6 +18,7 @@ from .laws.predictive import TrajectoryDistribution
 from .laws.trajectory import AbstractTrajectory
 from .networks.network import TrajectoryNetwork
 from .networks.pool import pool
+from .networks.second_reader import shares
 from .usefulness import Usefulness, measure_usefulness
 
 USE_WINDOWS = 512
@@ -162,7 +163,7 @@ def _best_share(network: TrajectoryNetwork, windows: Windows) -> Tensor:
             first = first._replace(mean_path=first.mean_path + shift)
         target = reading.window.apply(batch.target)
         for i, share in enumerate(SHARES):
-            both = pool([first, second], target.new_tensor([1.0 - share, share])).margins
+            both = pool([first, second], shares(target.new_tensor(share))).margins
             path = TrajectoryDistribution(both.mean_path, both.spread, both.df)
             losses[i] += path.marginal_nll(target, batch.target_observed).double().sum().cpu()
     return torch.tensor(SHARES[int(losses.argmin())])

@@ -31,8 +31,8 @@ from .normalisation import Location, WindowScale, window_scale
 from .patches import PatchReader
 from .path_noise import NoiseKind, PathNoise
 from .place_features import FeatureKind, PlaceFeatures
-from .pool import Margins, pool
-from .second_reader import check_second, laws_apart
+from .pool import Margins, pooled_df
+from .second_reader import check_second, laws_apart, read_by_both, shares
 
 Likelihood = Literal["student", "gaussian"]
 
@@ -226,18 +226,9 @@ class TrajectoryNetwork(AbstractForecastNetwork):
     def df(self) -> Tensor | None:
         """ν, the pool's where two read the window, or None under a Gaussian likelihood."""
         own = self._own_df()
-        if own is None or self.second is None:
+        if self.second is None or self.second_share is None:
             return own
-        one = own.new_ones(1, 1)
-        both = [Margins(one, one, df) for df in (own, self.second.df())]
-        return pool(both, self.shares()).margins.df
-
-    def shares(self) -> Tensor:
-        """Of the first reader and of the second, [2]."""
-        second = self.second_share
-        if second is None:
-            second = self.mean_path.weight.new_zeros(())
-        return torch.stack([1.0 - second, second])
+        return pooled_df([own, self.second.df()], shares(self.second_share))
 
     def read(
         self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
@@ -270,17 +261,12 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             mean_path, spread = self.base(inputs[:batch], mean_path, spread)
         inferred = self.infer(features.detach(), rows.first)
         reading = Reading(window.first(batch), mean_path, spread, *inferred)
-        if self.second is None:
+        if self.second is None or self.second_share is None:
             return reading
         other = self.second.read(context, observed, place)
-        readers = (
-            Margins(mean_path, spread, self._own_df()),
-            Margins(other.mean_path, other.spread, self.second.df()),
-        )
-        both, weight = pool(readers, self.shares())
-        return reading._replace(
-            mean_path=both.mean_path, spread=both.spread, readers=readers, heard=weight[0]
-        )
+        first = Margins(mean_path, spread, self._own_df())
+        second = Margins(other.mean_path, other.spread, self.second.df())
+        return read_by_both(reading, first, second, self.second_share)
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:
         """Assemble the predictive distribution from what was read."""

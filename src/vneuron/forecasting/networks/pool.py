@@ -65,6 +65,16 @@ def pool(readers: Sequence[Margins], share: Tensor) -> Pool:
     log_spread = torch.stack([reader.spread for reader in readers]).log()
     weight = torch.softmax(share.log()[:, None, None] - log_spread, dim=0)
     mean_path = (weight * torch.stack([reader.mean_path for reader in readers])).sum(0)
-    known = [reader.df for reader in readers if reader.df is not None]
-    df = (share @ torch.stack(known).reciprocal()).reciprocal() if known else None
+    df = pooled_df([reader.df for reader in readers], share)
     return Pool(Margins(mean_path, (weight * log_spread).sum(0).exp(), df), weight)
+
+
+def pooled_df(dfs: Sequence[Tensor | None], share: Tensor) -> Tensor | None:
+    """ν of several readers' pool, the harmonic mean by their shares; None under Gaussians.
+
+    Example:
+        >>> pooled_df([torch.tensor(3.0), torch.tensor(6.0)], torch.tensor([0.5, 0.5])).item()
+        4.0
+    """
+    known = [df for df in dfs if df is not None]
+    return (share @ torch.stack(known).reciprocal()).reciprocal() if known else None

@@ -4,14 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from ..laws.predictive import TrajectoryDistribution
+from .forecast_network import Reading
 from .normalisation import WindowScale
-from .pool import Margins
+from .pool import Margins, pool
 
 if TYPE_CHECKING:
     from .network import TrajectoryNetwork
+
+
+def shares(second: Tensor) -> Tensor:
+    """Of the first reader and of the second, [2].
+
+    Example:
+        >>> shares(torch.tensor(0.25)).tolist()
+        [0.75, 0.25]
+    """
+    return torch.stack([1.0 - second, second])
+
+
+def read_by_both(reading: Reading, first: Margins, second: Margins, share: Tensor) -> Reading:
+    """A reading by the first reader alone, pooled with the second's.
+
+    Args:
+        reading: of the first.
+        first: its margins.
+        second: those of the other reader.
+        share: what that one counts for, a scalar.
+    """
+    both, weight = pool((first, second), shares(share))
+    return reading._replace(
+        mean_path=both.mean_path,
+        spread=both.spread,
+        readers=(first, second),
+        heard=weight[0],
+    )
 
 
 def laws_apart(
