@@ -37,6 +37,8 @@ def panel(make_waves):
 
 def network_of(material, contender="EVE", **changes):
     data = material.trial_data
+    if changes.get("second") == "none":
+        changes["second_size"] = None
     network = build_network(contender, replace(material.config, **changes), *data[3:])
     assert isinstance(network, TrajectoryNetwork)
     return network

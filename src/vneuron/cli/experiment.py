@@ -66,6 +66,7 @@ class Experiment:
             f"{len(material.validation):,} validation windows; context {decided.input_size} steps, "
             f"encoder {decided.encoder}, features {decided.features}, start {decided.start}, "
             f"second reader {decided.second}"
+            + ("" if decided.second == "none" else f" of {decided.second_context} steps")
         )
         facts = {**self.facts, "command": command}
         with open_run(folder, material, facts, resume=resume, overwrite=overwrite) as run:

@@ -183,6 +183,14 @@ def run(
             "window, series, place, full; none; or auto (by what the first is).",
         ),
     ] = "none",
+    second_size: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="Rows that the second reader reads; if not given up to four times the context, "
+            "where there are rows enough to learn that from.",
+        ),
+    ] = None,
     noise: Annotated[
         str,
         typer.Option(

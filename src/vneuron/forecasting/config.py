@@ -43,10 +43,11 @@ SeriesKind: TypeAlias = Literal["independent", "coupled"]
 
 
 WHOLE = (
-    *("horizon", "input_size", "units", "latent_dim", "hidden", "lag", "batch_size"),
+    *("horizon", "input_size", "second_size", "units", "latent_dim", "hidden", "lag"),
+    "batch_size",
     *("train_draws", "draws", "macro_dim"),
 )
-LEFT_TO_THE_DATA = ("input_size", "lag", "batch_size")
+LEFT_TO_THE_DATA = ("input_size", "second_size", "lag", "batch_size")
 
 REFERENCE_LAG = 4
 """Steps between the reference's two windows, as in its companion code."""
@@ -135,6 +136,7 @@ class ForecasterConfig:
     features: FeatureChoice = "auto"
     start: StartChoice = "auto"
     second: SecondChoice = "none"
+    second_size: int | None = None
     noise: NoiseKind = "steered"
     series: SeriesKind = "independent"
     hidden: int = 256
@@ -222,6 +224,11 @@ class ForecasterConfig:
                 f"{self.likelihood!r}, expected 'none' or 'auto': only laws of a trajectory "
                 "network that is no model of counts are pooled."
             )
+        if self.second_size is not None and self.second == "none":
+            raise ValueError(
+                f"second_size is {self.second_size} with second 'none', expected None, or a second "
+                "reader: it is how far back that one reads."
+            )
         if self.series == "coupled" and (self.network == "reference" or self.counts):
             raise ValueError(
                 f"series is 'coupled' with network {self.network!r} and likelihood "
@@ -263,6 +270,15 @@ class ForecasterConfig:
             )
         return self.input_size
 
+    @property
+    def second_context(self) -> int:
+        """The rows that a second reader reads: `second_size`, else L.
+
+        Raises:
+            ValueError: L is left to the data.
+        """
+        return self.context_size if self.second_size is None else self.second_size
+
     def with_choices(self, chosen: Mapping[str, Any]) -> ForecasterConfig:
         """The same with what these options leave to the data taken from an earlier choice."""
         left = {
@@ -271,6 +287,7 @@ class ForecasterConfig:
             "features": self.features == "auto",
             "start": self.start == "auto",
             "second": self.second == "auto",
+            "second_size": self.second_size is None,
             "batch_size": self.batch_size is None,
         }
         return replace(self, **{name: chosen[name] for name, is_left in left.items() if is_left})
@@ -278,6 +295,17 @@ class ForecasterConfig:
     @property
     def lookback(self) -> int:
         """Rows of context that a window needs.
+
+        Raises:
+            ValueError: that depends on the data's season.
+        """
+        if self.second in ("auto", "none"):
+            return self.first_lookback
+        return max(self.first_lookback, self.second_context)
+
+    @property
+    def first_lookback(self) -> int:
+        """Those of them that the first reader reads, and novelty is judged by.
 
         Raises:
             ValueError: that depends on the data's season.

@@ -118,13 +118,19 @@ def build_network(
         return network
 
 
-def second_encoder(encoder: EncoderChoice, features: FeatureChoice, second: FeatureKind) -> Encoder:
+def second_encoder(
+    encoder: EncoderChoice, features: FeatureChoice, second: FeatureKind, *, longer: bool = False
+) -> Encoder:
     """Of a second reader: linear if it is told the window alone and the first is not such a one.
+
+    One that looks further back is deep in any case: only where training has many rows is there
+    one, and a linear one took 7% off the squared error of Weather at 336 steps where it took 10%.
 
     Args:
         encoder: of the first; "auto" is the linear one.
         features: what the first is told; "auto" is the window.
         second: what the second is told.
+        longer: whether its windows are longer than the first's.
 
     Example:
         >>> second_encoder("mlp", "full", "window"), second_encoder("linear", "window", "window")
@@ -132,6 +138,8 @@ def second_encoder(encoder: EncoderChoice, features: FeatureChoice, second: Feat
         >>> second_encoder("linear", "full", "place")
         'mlp'
     """
+    if longer:
+        return "mlp"
     same = encoder in ("auto", "linear") and features in ("auto", "window")
     return "linear" if second == "window" and not same else "mlp"
 
@@ -143,15 +151,16 @@ def _second_reader(
     if config.second == "auto" or config.second == "none":
         return None
     with torch.random.fork_rng(devices=[]):
+        longer = config.second_context > config.context_size
         return TrajectoryNetwork(
-            config.context_size,
+            config.second_context,
             config.horizon,
             hidden=config.hidden,
             dropout=config.dropout,
             likelihood="student" if config.likelihood == "student" else "gaussian",
             location=location,
             mask_inputs=mask_inputs,
-            encoder=second_encoder(config.encoder, config.features, config.second),
+            encoder=second_encoder(config.encoder, config.features, config.second, longer=longer),
             features=config.second,
             surroundings=surroundings,
             base=config.start == "ridge",

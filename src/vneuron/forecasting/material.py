@@ -22,6 +22,7 @@ from .context_choice import (
     first_second,
     first_start,
     input_sizes,
+    second_size,
 )
 from .data.calendar import periods_of
 from .data.counts import check_counts
@@ -98,7 +99,8 @@ class Material:
     def familiarity(self) -> Familiarity | None:
         """What training windows look like; None where they are too short to describe."""
         some = evenly_spaced(len(self.train), MOST_WINDOWS).to(self.train.device)
-        return Familiarity.fit(self.train.gather(some).context.double().cpu().numpy())
+        context = self.train.gather(some).context[:, -self.config.first_lookback :]
+        return Familiarity.fit(context.double().cpu().numpy())
 
 
 def prepare(
@@ -118,8 +120,8 @@ def prepare(
         train_size: rows of each series to train on; None takes what the others leave.
         val_size: rows after those.
         test_size: rows after those.
-        chosen: input size, encoder, features, start, second and batch size that an earlier run
-            of the same fit chose; None chooses them, where the options leave them open.
+        chosen: input size, encoder, features, start, second and its size, and batch size that an
+            earlier run of the same fit chose; None chooses them, where the options leave them open.
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
@@ -139,22 +141,15 @@ def prepare(
         # Rows for training do not depend on the lag; whether they suffice is asked again below.
         rows = Split.of(panel, config.context_size, config.horizon, **sizes).train.stop
         config = replace(config, lag=find_season(panel, rows, config.context_size))
-    split = Split.of(panel, config.lookback, config.horizon, **sizes)
+    split = Split.of(panel, config.first_lookback, config.horizon, **sizes)
     if config.counts:
         check_counts(panel, config.likelihood)
         scaling = Scaling.identity(panel)
     else:
         scaling = Scaling.fit(panel, split.train.stop)
     flat = flatten(panel, scaling)
-    train = windows_between(flat, split.train, config.lookback, config.horizon)
-    validation = windows_between(flat, split.val, config.lookback, config.horizon)
-    for name, windows in (("training", train), ("validation", validation)):
-        if not len(windows):
-            raise DataError(
-                f"no {name} window of {_context(config)} + horizon {config.horizon} "
-                "holds a known value in context and target: give more rows, a validation part of "
-                "at least one horizon, or smaller sizes"
-            )
+    # what a second reader looks back further is for it alone: all choices are by these windows
+    train, validation = _cut(flat, split, config, config.first_lookback)
     if config.batch_size is None:
         config = replace(config, batch_size=suited_batch(len(train)))
     location = _location(train) if config.location == "auto" else config.location
@@ -162,20 +157,48 @@ def prepare(
     material = Material(panel, split, scaling, flat, train, validation, location, config, periods)
     if config.network != "trajectory":
         return material
+    if config.second != "none" and config.second_size is None:
+        shortest = int(split.train.lengths.min())
+        config = replace(config, second_size=second_size(config.context_size, shortest))
     if "auto" in (config.encoder, config.features):
         config = choose_reader(material.trial_data, config)
-    decided = replace(config, start=first_start(config), second=first_second(config))
-    return replace(material, config=decided)
+    second = first_second(config)
+    reach = None if second == "none" else config.second_size
+    config = replace(config, start=first_start(config), second=second, second_size=reach)
+    if config.lookback > config.first_lookback:
+        train, validation = _cut(flat, split, config, config.lookback)
+    return replace(material, train=train, validation=validation, config=config)
+
+
+def _cut(
+    flat: FlatSeries, split: Split, config: ForecasterConfig, lookback: int
+) -> tuple[Windows, Windows]:
+    """Windows to train on and to validate on.
+
+    Raises:
+        DataError: there are none.
+    """
+    found = []
+    for name, rows in (("training", split.train), ("validation", split.val)):
+        windows = windows_between(flat, rows, lookback, config.horizon)
+        if not len(windows):
+            raise DataError(
+                f"no {name} window of {_context(config, lookback)} + horizon {config.horizon} "
+                "holds a known value in context and target: give more rows, a validation part of "
+                "at least one horizon, or smaller sizes"
+            )
+        found.append(windows)
+    return found[0], found[1]
 
 
 def _early_windows(flat: FlatSeries, split: Split, config: ForecasterConfig) -> Windows:
     """Windows of the first part of the training rows; of all where that holds none."""
     first, stop = split.train
     part = first + np.ceil(EARLY * (stop - first)).astype(np.int64)
-    early = windows_between(flat, RowRange(first, part), config.lookback, config.horizon)
+    early = windows_between(flat, RowRange(first, part), config.first_lookback, config.horizon)
     if len(early):
         return early
-    return windows_between(flat, split.train, config.lookback, config.horizon)
+    return windows_between(flat, split.train, config.first_lookback, config.horizon)
 
 
 def _with_input_size(
@@ -199,6 +222,7 @@ def _with_input_size(
     for size in input_sizes(config.horizon):
         try:
             named = replace(config, input_size=size, **first._asdict())
+            named = replace(named, second="none", second_size=None)
             material = prepare(panel, named, **sizes)
         except DataError as error:
             refused = refused or error
@@ -224,9 +248,11 @@ def _location(train: Windows) -> Location:
     return choose_location(batch.context, target)
 
 
-def _context(config: ForecasterConfig) -> str:
-    """What a context consists of, for messages."""
-    earlier = config.lookback - config.context_size
+def _context(config: ForecasterConfig, lookback: int) -> str:
+    """What a context of so many rows consists of, for messages."""
+    if lookback > config.first_lookback:
+        return f"second_size {lookback}"
+    earlier = lookback - config.context_size
     return f"input_size {config.context_size}" + (f" + lag {earlier}" if earlier else "")
 
 

@@ -254,5 +254,6 @@ class FittedModel:
         found = novelty(self.network.units, latent).double().cpu()
         known = self.memory.familiarity
         if known is not None:
-            found = found + torch.from_numpy(known.nats(batch.context.double().cpu().numpy()))
+            context = batch.context[:, -self.config.first_lookback :]
+            found = found + torch.from_numpy(known.nats(context.double().cpu().numpy()))
         return found

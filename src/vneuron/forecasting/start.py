@@ -46,13 +46,16 @@ def start_at_ridge(network: TrajectoryNetwork, train: Windows, validation: Windo
         raise ValueError("the network has no base to fill: build it with base=True.")
     some = train.take(evenly_spaced(len(train), TRAINING_WINDOWS))
     judged = validation.take(evenly_spaced(len(validation), HELD_OUT_WINDOWS))
-    # one series: a spread for each of a million would be as many rows of numbers
-    ridge = ResidualSpread(network.input_size, network.horizon, 1, network.location)
-    ridge.fit_path(some, judged)
-    errors = _errors(ridge, judged)
-    for reader in (network, network.second):
-        if reader is not None and reader.base is not None:
-            reader.base.set(ridge.weight[:-1], ridge.weight[-1], errors)
+    readers = [reader for reader in (network, network.second) if reader is not None]
+    # readers of windows that are alike share one regression
+    for size in {reader.input_size for reader in readers}:
+        # one series: a spread for each of a million would be as many rows of numbers
+        ridge = ResidualSpread(size, network.horizon, 1, network.location)
+        ridge.fit_path(some, judged)
+        errors = _errors(ridge, judged)
+        for reader in readers:
+            if reader.base is not None and reader.input_size == size:
+                reader.base.set(ridge.weight[:-1], ridge.weight[-1], errors)
 
 
 def _errors(ridge: ResidualSpread, windows: Windows) -> Tensor:

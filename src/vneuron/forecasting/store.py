@@ -74,7 +74,12 @@ def check_same(run: RunFolder, config: ForecasterConfig, memory: Memory) -> None
     Raises:
         ValueError: it differs; the first differing field is named.
     """
-    before = {"series": "independent", "second": "none", **run.read_json("config.json")["model"]}
+    before = {
+        "series": "independent",
+        "second": "none",
+        "second_size": None,
+        **run.read_json("config.json")["model"],
+    }
     for name, value in config.as_dict().items():
         if before.get(name) != value:
             raise ValueError(

@@ -70,7 +70,6 @@ def second(**options):
         (second(static_rank=2), "columns"),
         (second(second=second()), "second reader of its own"),
         (second(likelihood="gaussian"), "heavy tails"),
-        (TrajectoryNetwork(11, 4, hidden=8), "input_size"),
         (TrajectoryNetwork(12, 5, hidden=8), "horizon"),
     ],
 )

@@ -32,7 +32,7 @@ from .patches import PatchReader
 from .path_noise import NoiseKind, PathNoise
 from .place_features import FeatureKind, PlaceFeatures
 from .pool import Margins, pooled_df
-from .second_reader import check_second, laws_apart, read_by_both, shares
+from .second_reader import check_second, laws_apart, margins_of, read_by_both, shares
 
 Likelihood = Literal["student", "gaussian"]
 
@@ -78,9 +78,10 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             order autoregressive) or "steered" (by the units' spread; without units lasting).
         base: whether there is a path that is known before training, on which all else is built;
             `start_at_ridge` fills it.
-        second: a network of the same sizes without units and without columns, whose reading of
-            the window is pooled with this one's (`pool`). Each is trained by its own likelihood;
-            `second_share` is a buffer, half until validation has set it (see `calibrate`).
+        second: a network of the same horizon without units and without columns, whose reading is
+            pooled with this one's (`pool`); its window may be longer or shorter. Each is trained
+            by its own likelihood; `second_share` is a buffer, half until validation has set it
+            (see `calibrate`).
 
     Raises:
         ValueError: sizes that are not positive, an unknown option, units of another width, or a
@@ -120,11 +121,11 @@ class TrajectoryNetwork(AbstractForecastNetwork):
     ) -> None:
         super().__init__()
         _check(hidden, units, static_rank, likelihood, encoder)
-        check_second(second, input_size, horizon, heavy_tails=likelihood == "student")
+        check_second(second, horizon, heavy_tails=likelihood == "student")
         check_conditions(units, prior_lag, macro)
         self.input_size = input_size
         self.prior_lag = prior_lag
-        self.lookback = input_size + prior_lag
+        self.lookback = max(input_size + prior_lag, 0 if second is None else second.lookback)
         self.horizon = horizon
         self.location: Location = location
         self.mask_inputs = mask_inputs
@@ -237,7 +238,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
 
         Args:
             context: at least L rows, of which the last L count, [batch, rows]; in training under
-                a prior with a memory, its lag more.
+                a prior with a memory, its lag more; as many as a second reader reads.
             observed: mask of the same shape, None where all is observed.
             place: where each window stands; needed where the features tell.
 
@@ -263,9 +264,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         reading = Reading(window.first(batch), mean_path, spread, *inferred)
         if self.second is None or self.second_share is None:
             return reading
-        other = self.second.read(context, observed, place)
         first = Margins(mean_path, spread, self._own_df())
-        second = Margins(other.mean_path, other.spread, self.second.df())
+        second = margins_of(self.second, self.input_size, reading.window, context, observed, place)
         return read_by_both(reading, first, second, self.second_share)
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..data.place import Place
 from ..laws.predictive import TrajectoryDistribution
 from .forecast_network import Reading
 from .normalisation import WindowScale
@@ -24,6 +25,33 @@ def shares(second: Tensor) -> Tensor:
         [0.75, 0.25]
     """
     return torch.stack([1.0 - second, second])
+
+
+def margins_of(
+    second: TrajectoryNetwork,
+    input_size: int,
+    window: WindowScale,
+    context: Tensor,
+    observed: Tensor | None,
+    place: Place | None,
+) -> Margins:
+    """What the second reader says of single steps, in scales of the first reader's windows.
+
+    Args:
+        second: the reader.
+        input_size: rows that the first reader reads; windows of another length have another
+            location and scale.
+        window: location and scale of the first reader's windows.
+        context: at least as many rows as it reads, [batch, rows].
+        observed: mask of the same shape, None where all is observed.
+        place: where each window stands.
+    """
+    reading = second.read(context, observed, place)
+    own, path, spread = reading.window, reading.mean_path, reading.spread
+    if second.input_size != input_size:
+        path = (own.location + own.scale * path - window.location) / window.scale
+        spread = spread * (own.scale / window.scale)
+    return Margins(path, spread, second.df())
 
 
 def read_by_both(reading: Reading, first: Margins, second: Margins, share: Tensor) -> Reading:
@@ -65,16 +93,14 @@ def laws_apart(
     return tuple(law(reader) for reader in readers)
 
 
-def check_second(
-    second: TrajectoryNetwork | None, input_size: int, horizon: int, *, heavy_tails: bool
-) -> None:
+def check_second(second: TrajectoryNetwork | None, horizon: int, *, heavy_tails: bool) -> None:
     """Refuse a second reader that does more than read, or forecasts something else.
 
     Raises:
         ValueError: saying what is wrong with it.
 
     Example:
-        >>> check_second(None, 24, 6, heavy_tails=True)
+        >>> check_second(None, 6, heavy_tails=True)
     """
     if second is None:
         return
@@ -83,10 +109,9 @@ def check_second(
             "second has units, columns or a second reader of its own, expected a network that "
             "reads windows alone: TrajectoryNetwork(input_size, horizon)."
         )
-    found = (second.input_size, second.horizon, second.raw_df is not None)
-    expected = (input_size, horizon, heavy_tails)
+    found, expected = (second.horizon, second.raw_df is not None), (horizon, heavy_tails)
     if found != expected:
         raise ValueError(
-            f"second has (input_size, horizon, heavy tails) {found}, expected {expected}: build "
-            "both networks with the same."
+            f"second has (horizon, heavy tails) {found}, expected {expected}: build both networks "
+            "with the same."
         )
