@@ -2,9 +2,12 @@
 
     python benchmarks/forecasting/readers.py ETTh1.csv --max-steps 300 --seeds 0 \
         --train-size 5760 --val-size 2880 --test-size 2880
+    python benchmarks/forecasting/readers.py weather.csv --max-steps 100 --seeds 0 --far 720 1344 \
+        --train-size 26000 --val-size 5270 --test-size 10890
     python benchmarks/forecasting/readers.py --table
 
-Encoders linear and mlp, told the window, its place, or all. For every pair: scores of the pool on
+Encoders linear and mlp, told the window, its place, or all; with `--far` also deep ones of the
+window alone that look further back, as the second of a pair. For every pair: scores of the pool on
 test rows over those of the first reader alone, for shares of the second and powers of the spread
 by which readers are weighed, and for the share that validation rows choose. Rows that come before
 the usual test rows are what a choice may be made on. `--table` prints means over all data sets and
@@ -17,7 +20,7 @@ import sys
 from argparse import ArgumentParser
 from itertools import permutations, product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,11 +33,34 @@ from vneuron.forecasting.context_choice import Reader, other_kind
 from vneuron.forecasting.data.windows import Windows, evenly_spaced
 from vneuron.forecasting.laws.law import StudentLaw
 from vneuron.forecasting.model import FittedModel
+from vneuron.forecasting.networks.features import Encoder
+from vneuron.forecasting.networks.place_features import FeatureKind
 from vneuron.forecasting.task import SHARES
 
 Array = NDArray[np.float64]
 
-KINDS = list(product(("linear", "mlp"), ("window", "place", "full")))
+
+class Kind(NamedTuple):
+    """A reader: its encoder, what it is told, and how many rows it reads; 0 is the look-back."""
+
+    encoder: Encoder
+    features: FeatureKind
+    rows: int = 0
+
+    def __str__(self) -> str:
+        named = f"{self.encoder} {self.features}"
+        return f"{named} {self.rows}" if self.rows else named
+
+    def options(self) -> dict[str, Any]:
+        """What makes the forecaster's first reader one of these."""
+        alone = {"second": "none", "second_size": None}
+        own = {"encoder": self.encoder, "features": self.features}
+        return own | alone | ({"input_size": self.rows} if self.rows else {})
+
+
+ENCODERS: tuple[Encoder, ...] = ("linear", "mlp")
+TOLD: tuple[FeatureKind, ...] = ("window", "place", "full")
+KINDS = [Kind(encoder, told) for encoder, told in product(ENCODERS, TOLD)]
 POWERS = (0, 1, 2, 4)
 MOST_WINDOWS = 1500
 
@@ -63,15 +89,18 @@ def main() -> None:
         tables.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
         print_table(tables.parse_args().out / "readers")
         return
+    parser.add_argument("--far", type=int, nargs="+", default=[], metavar="ROWS")
     arguments = parser.parse_args()
+    if arguments.far:
+        arguments.set += ["second=window", f"second_size={max(arguments.far)}"]
+    kinds = KINDS + [Kind("mlp", "window", far) for far in arguments.far]
     rows = []
     for seed in arguments.seeds:
         shop = trained.workshop(arguments, seed)
         validation, test = {}, {}
-        for kind in KINDS:
-            encoder, features = kind
-            named = {"encoder": encoder, "features": features, "second": "none"}
-            model = shop.contender("twin", "-".join(("reader", *kind)), **named)[0]
+        for kind in kinds:
+            label = f"reader-{kind}".replace(" ", "-")
+            model = shop.contender("twin", label, **kind.options())[0]
             validation[kind] = forecasts(model, shop.material.validation)
             test[kind] = forecasts(model, model.windows_to_score(shop.panel))
         rows += [row | {"seed": seed} for row in pairs(validation, test)]
@@ -115,11 +144,13 @@ def scores(found: Forecasts) -> Scores:
 
 
 def pairs(
-    validation: dict[tuple[str, str], Forecasts], test: dict[tuple[str, str], Forecasts]
+    validation: dict[Kind, Forecasts], test: dict[Kind, Forecasts]
 ) -> list[dict[str, object]]:
-    """Every pair of kinds, in both orders, by every way of weighing."""
+    """Every pair of kinds, in both orders, by every way of weighing; far ones come second."""
     rows: list[dict[str, object]] = []
-    for first, second in permutations(KINDS, 2):
+    for first, second in permutations(validation, 2):
+        if first.rows:
+            continue
         alone = scores(test[first])
         by_share = {
             share: scores(pooled(validation[first], validation[second], share, 1.0)).nll
@@ -131,8 +162,8 @@ def pairs(
             found = scores(pooled(test[first], test[second], share, power))
             rows.append(
                 {
-                    "first": " ".join(first),
-                    "second": " ".join(second),
+                    "first": str(first),
+                    "second": str(second),
                     "auto": is_auto(first, second),
                     "way": way,
                     "share": share,
@@ -146,10 +177,18 @@ def pairs(
     return rows
 
 
-def is_auto(first: tuple[str, str], second: tuple[str, str]) -> bool:
-    """Whether second="auto" would put this one beside the first, of series that do not drift."""
-    told = other_kind(Reader(*first), told_level=True)
-    return told != "none" and second == (second_encoder(*first, told), told)
+def is_auto(first: Kind, second: Kind) -> bool:
+    """Whether second="auto" would put this one beside the first, of series that do not drift.
+
+    How far the second looks is taken as it is: what the rows allow is not asked here.
+    """
+    far = second.rows > 0
+    encoder, features, _ = first
+    told = other_kind(Reader(encoder, features), told_level=True, longer=far)
+    if told == "none":
+        return False
+    other = second_encoder(encoder, features, told, longer=far)
+    return (second.encoder, second.features) == (other, told)
 
 
 def print_rows(frame: pd.DataFrame) -> None:

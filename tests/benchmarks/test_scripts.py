@@ -105,3 +105,15 @@ def test_readers_trained_apart_and_pooled(small, tmp_path, monkeypatch, capsys) 
     monkeypatch.setattr(sys, "argv", ["readers.py", "--table", "--out", str(tmp_path / "out")])
     readers.main()
     assert "pairs of auto, 1 sets" in capsys.readouterr().out
+
+
+def test_readers_that_look_further_back_come_second(small, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", small("readers.py", "--far", "60"))
+    readers.main()
+    frame = pd.read_parquet(tmp_path / "out" / "readers" / "waves-12.parquet")
+    assert len(frame) == 2 * 36 * 5
+    far = frame[frame["second"] == "mlp window 60"]
+    assert far["auto"].all()
+    assert set(far["first"]) == {str(kind) for kind in readers.KINDS}
+    assert "mlp window 60" not in set(frame["first"])
+    assert (far.loc[far["way"] == "half, power 1", "crps"] != 1.0).all()
