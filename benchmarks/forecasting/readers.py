@@ -6,9 +6,9 @@
         --train-size 26000 --val-size 5270 --test-size 10890
     python benchmarks/forecasting/readers.py --table
 
-Encoders linear and mlp, told the window, its place, or all; with `--far` also deep ones of the
-window alone that look further back, as the second of a pair. For every pair: scores of the pool on
-test rows over those of the first reader alone, for shares of the second and powers of the spread
+Encoders linear and mlp, told the window, its place, or all; with `--far` also multiscale ones of
+the window alone that look further back, as the second of a pair. For every pair: scores of the pool
+on test rows over those of the first reader alone, for shares of the second and powers of the spread
 by which readers are weighed, and for the share that validation rows choose. Rows that come before
 the usual test rows are what a choice may be made on. `--table` prints means over all data sets and
 horizons that were run.
@@ -93,7 +93,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.far:
         arguments.set += ["second=window", f"second_size={max(arguments.far)}"]
-    kinds = KINDS + [Kind("mlp", "window", far) for far in arguments.far]
+    kinds = KINDS + [Kind("multiscale", "window", far) for far in arguments.far]
     rows = []
     for seed in arguments.seeds:
         shop = trained.workshop(arguments, seed)

@@ -112,8 +112,8 @@ def test_readers_that_look_further_back_come_second(small, tmp_path, monkeypatch
     readers.main()
     frame = pd.read_parquet(tmp_path / "out" / "readers" / "waves-12.parquet")
     assert len(frame) == 2 * 36 * 5
-    far = frame[frame["second"] == "mlp window 60"]
+    far = frame[frame["second"] == "multiscale window 60"]
     assert far["auto"].all()
     assert set(far["first"]) == {str(kind) for kind in readers.KINDS}
-    assert "mlp window 60" not in set(frame["first"])
+    assert "multiscale window 60" not in set(frame["first"])
     assert (far.loc[far["way"] == "half, power 1", "crps"] != 1.0).all()

@@ -14,6 +14,7 @@ from vneuron.forecasting.context_choice import Reader, other_kind, second_size
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.evaluation import StepScores
 from vneuron.forecasting.material import prepare
+from vneuron.forecasting.networks.multiscale import MultiscaleReader
 from vneuron.forecasting.ridge import ResidualSpread
 from vneuron.training.run_folder import RunFolder
 
@@ -123,7 +124,9 @@ def test_choices_are_those_of_the_first_readers_windows(panel, monkeypatch):
 
 @pytest.mark.parametrize("encoder", ["linear", "mlp"])
 @pytest.mark.parametrize("drift", [0.0, 1.0])
-def test_auto_is_told_the_window_alone_and_is_deep(panel, monkeypatch, encoder, drift):
+def test_auto_is_told_the_window_alone_and_reads_at_several_scales(
+    panel, monkeypatch, encoder, drift
+):
     def trial(reader, data, config):
         return StepScores(0.0 if reader.encoder == encoder else 9.0, 0.0)
 
@@ -133,7 +136,7 @@ def test_auto_is_told_the_window_alone_and_is_deep(panel, monkeypatch, encoder, 
     assert material.config.encoder == encoder
     assert (material.config.second, material.config.second_size > 4) == ("window", True)
     network = network_of(material, "linear")
-    assert network.second.mean_residual is not None
+    assert isinstance(network.second.reader, MultiscaleReader)
     assert network.second.place is None
 
 

@@ -123,8 +123,8 @@ def second_encoder(
 ) -> Encoder:
     """Of a second reader: linear if it is told the window alone and the first is not such a one.
 
-    One that looks further back is deep in any case: only where training has many rows is there
-    one, and a linear one took 7% off the squared error of Weather at 336 steps where it took 10%.
+    One that looks further back reads at several scales: on later rows of Weather, 336 steps ahead,
+    the pool's NLL is −.423 so, −.420 with "mlp" and −.410 with "linear", of the first alone −.388.
 
     Args:
         encoder: of the first; "auto" is the linear one.
@@ -139,7 +139,7 @@ def second_encoder(
         'mlp'
     """
     if longer:
-        return "mlp"
+        return "multiscale"
     same = encoder in ("auto", "linear") and features in ("auto", "window")
     return "linear" if second == "window" and not same else "mlp"
 

@@ -99,10 +99,11 @@ class EVEForecaster(AbstractForecaster):
             regression on training windows, which finds almost exact rules at once; or "auto", by
             a trial (the level where encoder and features are named, and so no trial is held).
         second: a second reader of the window, by what it is told: "window" (linear, or "mlp"
-            beside a linear one that is told no more), "series", "place" or "full" ("mlp"); or
-            "none". Each learns by itself, and a step's law is pooled from both, with more weight
-            on the surer one and a share that validation chooses. "auto" takes one of another kind
-            than the first, and none where encoder and features are named.
+            beside a linear one that is told no more), "series", "place" or "full" ("mlp"), all
+            "multiscale" where it looks further back than the first; or "none". Each learns by
+            itself, and a step's law is pooled from both, with more weight on the surer one and a
+            share that validation chooses. "auto" takes one of another kind than the first, and
+            none where encoder and features are named.
         second_size: rows of context that the second reader reads. None is four times `input_size`,
             at most a 24th of the training rows of the shortest series, and no more than
             `input_size` where that is not half as far again.
