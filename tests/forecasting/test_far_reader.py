@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vneuron.forecasting import DataError, EVEForecaster, context_choice
+from vneuron.forecasting.cold_start import hide_beginnings
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import CONTENDERS, build_network, build_task
 from vneuron.forecasting.context_choice import Reader, other_kind, second_size
@@ -229,7 +230,7 @@ def test_rows_that_are_too_few_are_named(make_waves, tiny):
     with pytest.raises(DataError, match="second_size 5000"):
         EVEForecaster(**{**tiny, **FAR, "second_size": 5000}).fit(make_waves(), **DATA)
     model = EVEForecaster(**{**tiny, **FAR}).fit(make_waves(), **DATA)
-    with pytest.raises(DataError, match="60"):
+    with pytest.raises(DataError, match=r"needs 60 \(second_size\)"):
         model.predict(make_waves().groupby("unique_id").tail(50))
     with pytest.raises(ValueError, match="second_size is 60 with second 'none'"):
         EVEForecaster(6, 24, second_size=60)
@@ -241,3 +242,24 @@ def test_series_that_are_too_short_are_padded_where_values_may_be_missing(make_w
     model = EVEForecaster(**{**tiny, **FAR, "missing": "mask"}).fit(make_waves(), **DATA)
     found = model.predict(make_waves().groupby("unique_id").tail(50))
     assert np.isfinite(found.drop(columns=["unique_id", "ds"])).all(axis=None)
+
+
+def test_both_readers_meet_series_that_have_just_begun():
+    """Of hidden windows about half begin within the rows of the shorter reader."""
+    context = torch.arange(200.0).expand(4000, 200)
+    _, observed = hide_beginnings(context, None, share=1.0, shortest=20)
+    begins = 200 - observed.sum(1)
+    late = (begins > 180).float().mean().item()
+    assert late == pytest.approx(0.5 + 0.5 * 19 / 199, abs=4 * 0.5 / 4000**0.5)
+    early = begins[begins <= 180].float()
+    assert early.mean().item() == pytest.approx(90.5, abs=4 * 52 / len(early) ** 0.5)
+    torch.manual_seed(3)
+    alike = hide_beginnings(context, None, shortest=200)
+    torch.manual_seed(3)
+    assert all(map(torch.equal, alike, hide_beginnings(context, None)))
+
+
+def test_the_reader_that_reads_the_fewest_rows(panel):
+    assert network_of(material_of(panel)).shortest == 24
+    assert network_of(material_of(panel, second_size=6)).shortest == 6
+    assert network_of(material_of(panel, second="none", second_size=None)).shortest == 24

@@ -11,17 +11,23 @@ held in 20% of windows, and from one in none; with whole windows nothing changes
 
 
 def hide_beginnings(
-    context: Tensor, observed: Tensor | None, share: float | None = None
+    context: Tensor,
+    observed: Tensor | None,
+    share: float | None = None,
+    *,
+    shortest: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Contexts of which some look as if their series had begun within them.
 
     What is hidden holds the first value that is not, as a shorter series is filled on the left
-    when it is forecast. How much is hidden is drawn evenly, from one row to all but one.
+    when it is forecast. How much is hidden is drawn evenly, from one row to all but one; where
+    one of two readers sees the last rows alone, every other time so that it, too, misses some.
 
     Args:
         context: [batch, L].
         observed: mask [batch, L]; None where all is observed.
         share: of the windows, by torch's global generator; `SHARE` where None.
+        shortest: rows of the reader that reads the fewest, at most L; None is L.
 
     Returns:
         Contexts and masks; a window is left as it is where nothing would be known of it.
@@ -39,6 +45,9 @@ def hide_beginnings(
         return context, known
     device, share = context.device, SHARE if share is None else share
     first = torch.randint(1, length, (batch, 1), device=device)
+    if shortest is not None and 1 < shortest < length:
+        late = torch.randint(length - shortest + 1, length, (batch, 1), device=device)
+        first = torch.where(torch.rand(batch, 1, device=device) < 0.5, late, first)
     shown = torch.arange(length, device=device) >= first
     hidden = (torch.rand(batch, 1, device=device) < share) & (known & shown).any(1, keepdim=True)
     shown = shown | ~hidden

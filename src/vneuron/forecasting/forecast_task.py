@@ -133,7 +133,8 @@ class AbstractForecastTask(AbstractTask):
         batch = self._train.gather(indices.to(device, non_blocking=True))
         context, observed = batch.context, batch.context_observed
         if self._network.mask_inputs and not self._network.prior_lag:
-            context, observed = hide_beginnings(context, observed)
+            shortest = self._network.shortest
+            context, observed = hide_beginnings(context, observed, shortest=shortest)
         return context, batch.target, observed, batch.target_observed, batch.place
 
     def validate(self, module: nn.Module) -> dict[str, float]:

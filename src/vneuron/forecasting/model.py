@@ -212,7 +212,10 @@ class FittedModel:
     def last_windows(self, panel: Panel) -> Windows:
         """The last context of each series."""
         flat = self.flatten(panel)
-        return last_windows(flat, self.config.lookback, pad=self.config.missing == "mask")
+        config = self.config
+        called = "second_size" if config.lookback > config.first_lookback else "input_size"
+        pad = config.missing == "mask"
+        return last_windows(flat, config.lookback, pad=pad, called=called)
 
     @torch.no_grad()
     def raw_forecasts(

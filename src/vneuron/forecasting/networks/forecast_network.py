@@ -92,6 +92,11 @@ class AbstractForecastNetwork(nn.Module, ABC):
         super().__init__()
         self.register_buffer("latent_share", torch.full((5,), torch.nan))
 
+    @property
+    def shortest(self) -> int:
+        """Rows of the reader that reads the fewest, where there are two; else `lookback`."""
+        return self.lookback
+
     @abstractmethod
     def read(
         self, context: Tensor, observed: Tensor | None = None, place: Place | None = None

@@ -203,6 +203,13 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             if units is not None and kind == "steered":
                 units.readers.append(Reader(self.noise, "gain"))
 
+    @property
+    def shortest(self) -> int:
+        """Rows of the reader that reads the fewest, where there are two; else `lookback`."""
+        if self.second is None:
+            return self.lookback
+        return min(self.lookback, self.input_size, self.second.input_size)
+
     def margins(self) -> list[nn.Parameter]:
         """What single steps' laws are made of, a second reader apart: the joint NLL moves none."""
         parts = (self.mean_path, self.mean_residual, self.place, self.reader)
