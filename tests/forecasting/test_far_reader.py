@@ -224,6 +224,11 @@ def test_a_run_from_before_reads_as_far_as_its_first_reader(make_waves, tiny, tm
         run.write_json("config.json", stored)
     again = EVEForecaster.load(tmp_path / "run")
     pd.testing.assert_frame_equal(model.predict(), again.predict())
+    options = {**tiny, **near, "second_size": None}
+    resumed = EVEForecaster(**options).fit(
+        make_waves(), run_dir=tmp_path / "run", resume=True, **DATA
+    )
+    pd.testing.assert_frame_equal(model.predict(), resumed.predict())
 
 
 def test_rows_that_are_too_few_are_named(make_waves, tiny):

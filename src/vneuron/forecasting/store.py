@@ -74,12 +74,7 @@ def check_same(run: RunFolder, config: ForecasterConfig, memory: Memory) -> None
     Raises:
         ValueError: it differs; the first differing field is named.
     """
-    before = {
-        "series": "independent",
-        "second": "none",
-        "second_size": None,
-        **run.read_json("config.json")["model"],
-    }
+    before = {"series": "independent", **_options(run.read_json("config.json")["model"])}
     for name, value in config.as_dict().items():
         if before.get(name) != value:
             raise ValueError(
@@ -123,7 +118,15 @@ def read_config(run: RunFolder) -> ForecasterConfig:
             f"{run.path}: has options {unknown} that this version does not know; it was written "
             f"by vneuron {stored['vneuron']}: use that version, or train again"
         )
-    return ForecasterConfig(**{**BEFORE, **stored["model"]})
+    return ForecasterConfig(**_options(stored["model"]))
+
+
+def _options(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a run, with those from before there were such options."""
+    known = {**BEFORE, "second_size": None, **stored}
+    if known["second"] != "none" and "second_size" not in stored:
+        known["second_size"] = known["input_size"]
+    return known
 
 
 def read_memory(run: RunFolder) -> Memory:
