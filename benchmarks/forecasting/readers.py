@@ -164,6 +164,7 @@ def pairs(
                 {
                     "first": str(first),
                     "second": str(second),
+                    "rows": second.rows,
                     "auto": is_auto(first, second),
                     "way": way,
                     "share": share,
@@ -213,8 +214,28 @@ def print_table(folder: Path) -> None:
             }
         )
         print(f"{name}, {sets} sets and horizons\n{table.round(4).to_string()}\n")
+    chosen = frame[frame["auto"] & (frame["way"] == "chosen")]
+    if (chosen["rows"] > 0).any():
+        print(
+            f"pairs of auto, by rows of the second (0: as many)\n{by_reach(chosen).to_string()}\n"
+        )
     by_pair = frame[frame["way"] == "chosen"].groupby(["first", "second"], sort=False)
     print(by_pair["crps"].apply(geometric_mean).unstack().round(3).to_string())
+
+
+def by_reach(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Geometric means over first readers, and the mean share of the second."""
+    reach = chosen.groupby(["data", "horizon", "rows"])
+    table = pd.DataFrame(
+        {
+            "mse": reach["mse"].apply(geometric_mean),
+            "crps": reach["crps"].apply(geometric_mean),
+            "nll": reach["nll"].mean(),
+            "worst crps": reach["crps"].max(),
+            "share": reach["share"].mean(),
+        }
+    )
+    return table.round(3)
 
 
 def geometric_mean(ratios: pd.Series) -> float:

@@ -107,7 +107,7 @@ def test_readers_trained_apart_and_pooled(small, tmp_path, monkeypatch, capsys) 
     assert "pairs of auto, 1 sets" in capsys.readouterr().out
 
 
-def test_readers_that_look_further_back_come_second(small, tmp_path, monkeypatch) -> None:
+def test_readers_that_look_further_back_come_second(small, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", small("readers.py", "--far", "60"))
     readers.main()
     frame = pd.read_parquet(tmp_path / "out" / "readers" / "waves-12.parquet")
@@ -117,3 +117,8 @@ def test_readers_that_look_further_back_come_second(small, tmp_path, monkeypatch
     assert set(far["first"]) == {str(kind) for kind in readers.KINDS}
     assert "multiscale window 60" not in set(frame["first"])
     assert (far.loc[far["way"] == "half, power 1", "crps"] != 1.0).all()
+    monkeypatch.setattr(sys, "argv", ["readers.py", "--table", "--out", str(tmp_path / "out")])
+    capsys.readouterr()
+    readers.main()
+    table = capsys.readouterr().out.split("by rows of the second")[1].split("\n\n")[0]
+    assert [line.split()[-6] for line in table.splitlines()[-2:]] == ["0", "60"]
