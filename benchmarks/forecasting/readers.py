@@ -29,12 +29,13 @@ import trained
 from numpy.typing import NDArray
 
 from vneuron.forecasting.contenders import second_encoder
-from vneuron.forecasting.context_choice import Reader, other_kind
+from vneuron.forecasting.context_choice import Reader
 from vneuron.forecasting.data.windows import Windows, evenly_spaced
 from vneuron.forecasting.laws.law import StudentLaw
 from vneuron.forecasting.model import FittedModel
 from vneuron.forecasting.networks.features import Encoder
 from vneuron.forecasting.networks.place_features import FeatureKind
+from vneuron.forecasting.second_choice import other_kind
 from vneuron.forecasting.task import SHARES
 
 Array = NDArray[np.float64]

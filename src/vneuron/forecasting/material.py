@@ -19,10 +19,8 @@ from .context_choice import (
     best_of,
     choose_reader,
     encoder_scores,
-    first_second,
     first_start,
     input_sizes,
-    second_size,
 )
 from .data.calendar import periods_of
 from .data.counts import check_counts
@@ -37,6 +35,7 @@ from .evaluation import StepScores
 from .familiarity import MOST_WINDOWS, Familiarity
 from .networks.normalisation import Location, choose_location
 from .season import find_season
+from .second_choice import first_second, second_size
 
 LOCATION_WINDOWS = 4096
 JUDGED_WINDOWS = 131_072
