@@ -4,13 +4,16 @@
         --train-size 5760 --val-size 2880 --test-size 2880
     python benchmarks/forecasting/readers.py weather.csv --max-steps 100 --seeds 0 --far 720 1344 \
         --train-size 26000 --val-size 5270 --test-size 10890
+    python benchmarks/forecasting/readers.py exchange_rate.csv --max-steps 300 --seeds 0 1 \
+        --short 12 24 --train-size 3800 --val-size 760 --test-size 1511
     python benchmarks/forecasting/readers.py --table
 
 Encoders linear and mlp, told the window, its place, or all; with `--far` also multiscale ones of
-the window alone that look further back, as the second of a pair. For every pair: scores of the pool
-on test rows over those of the first reader alone, for shares of the second and powers of the spread
-by which readers are weighed, and for the share that validation rows choose. Rows that come before
-the usual test rows are what a choice may be made on. `--table` prints means over all data sets and
+the window alone that look further back, with `--short` deep ones of its last rows alone, as the
+second of a pair. For every pair: scores of the pool on test rows over those of the first reader
+alone, for shares of the second and powers of the spread by which readers are weighed, for the share
+that is best on validation rows, and for the one that is chosen there. Rows that come before the
+usual test rows are what a choice may be made on. `--table` prints means over all data sets and
 horizons that were run.
 """
 
@@ -36,7 +39,7 @@ from vneuron.forecasting.model import FittedModel
 from vneuron.forecasting.networks.features import Encoder
 from vneuron.forecasting.networks.place_features import FeatureKind
 from vneuron.forecasting.second_choice import other_kind
-from vneuron.forecasting.task import SHARES
+from vneuron.forecasting.task import SHARES, most_even
 
 Array = NDArray[np.float64]
 
@@ -91,10 +94,12 @@ def main() -> None:
         print_table(tables.parse_args().out / "readers")
         return
     parser.add_argument("--far", type=int, nargs="+", default=[], metavar="ROWS")
+    parser.add_argument("--short", type=int, nargs="+", default=[], metavar="ROWS")
     arguments = parser.parse_args()
     if arguments.far:
         arguments.set += ["second=window", f"second_size={max(arguments.far)}"]
     kinds = KINDS + [Kind("multiscale", "window", far) for far in arguments.far]
+    kinds += [Kind("mlp", "window", rows) for rows in arguments.short]
     rows = []
     for seed in arguments.seeds:
         shop = trained.workshop(arguments, seed)
@@ -147,7 +152,7 @@ def scores(found: Forecasts) -> Scores:
 def pairs(
     validation: dict[Kind, Forecasts], test: dict[Kind, Forecasts]
 ) -> list[dict[str, object]]:
-    """Every pair of kinds, in both orders, by every way of weighing; far ones come second."""
+    """Every pair of kinds, in both orders, by every way of weighing; those of other rows second."""
     rows: list[dict[str, object]] = []
     for first, second in permutations(validation, 2):
         if first.rows:
@@ -158,7 +163,8 @@ def pairs(
             for share in SHARES
         }
         ways = {f"half, power {power}": (0.5, power) for power in POWERS}
-        ways["chosen"] = (min(by_share, key=by_share.__getitem__), 1)
+        ways["best"] = (min(by_share, key=by_share.__getitem__), 1)
+        ways["chosen"] = (most_even(torch.tensor([by_share[share] for share in SHARES])), 1)
         for way, (share, power) in ways.items():
             found = scores(pooled(test[first], test[second], share, power))
             rows.append(
@@ -180,12 +186,15 @@ def pairs(
 
 
 def is_auto(first: Kind, second: Kind) -> bool:
-    """Whether second="auto" would put this one beside the first, of series that do not drift.
+    """Whether second="auto" would put this one beside the first.
 
-    How far the second looks is taken as it is: what the rows allow is not asked here.
+    How far the second looks is taken as it is: what the rows allow is not asked here. A short one
+    is for series that drift, all others for those that do not.
     """
-    far = second.rows > 0
     encoder, features, _ = first
+    far = second.rows > 0 and second.encoder == "multiscale"
+    if second.rows and not far:
+        return other_kind(Reader(encoder, features), told_level=False) == "none"
     told = other_kind(Reader(encoder, features), told_level=True, longer=far)
     if told == "none":
         return False
@@ -215,11 +224,11 @@ def print_table(folder: Path) -> None:
             }
         )
         print(f"{name}, {sets} sets and horizons\n{table.round(4).to_string()}\n")
-    chosen = frame[frame["auto"] & (frame["way"] == "chosen")]
-    if (chosen["rows"] > 0).any():
-        print(
-            f"pairs of auto, by rows of the second (0: as many)\n{by_reach(chosen).to_string()}\n"
-        )
+    for way in ("best", "chosen"):
+        reach = frame[frame["auto"] & (frame["way"] == way)]
+        if (reach["rows"] > 0).any():
+            title = f"pairs of auto with the {way} share, by rows of the second (0: as many)"
+            print(f"{title}\n{by_reach(reach).to_string()}\n")
     by_pair = frame[frame["way"] == "chosen"].groupby(["first", "second"], sort=False)
     print(by_pair["crps"].apply(geometric_mean).unstack().round(3).to_string())
 

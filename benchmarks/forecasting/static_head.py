@@ -49,6 +49,7 @@ def main() -> None:
             arguments.horizon,
             arguments.input_size,
             encoder=arguments.encoder,
+            second="none",
             beta=arguments.beta,
             seed=seed,
         )

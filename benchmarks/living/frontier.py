@@ -124,6 +124,7 @@ def result(
         epochs=arguments.epochs,
         beta=setting.beta,
         control=setting.control,
+        second="none",
         seed=seed,
     )
     sizes = {f"{p}_size": getattr(arguments, f"{p}_size") for p in ("train", "val", "test")}

@@ -58,6 +58,7 @@ def run(panel: Panel, arguments: argparse.Namespace, units: int, k: int, seed: i
         arguments.input_size,
         units=units,
         latent_dim=k,
+        second="none",
         epochs=arguments.epochs,
         seed=seed,
     )

@@ -95,6 +95,7 @@ def configuration(
         arguments.horizon,
         arguments.input_size,
         encoder=arguments.encoder,
+        second="none",
         network=network,  # type: ignore[arg-type]
         control="none" if control == "twin" else control,  # type: ignore[arg-type]
         prior=prior,  # type: ignore[arg-type]

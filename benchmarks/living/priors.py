@@ -102,6 +102,7 @@ def result(
         beta=arguments.beta,
         epochs=arguments.epochs,
         encoder=arguments.encoder,
+        second="none",
         prior=setting.prior,
         lag=season_length(panel.freq) if setting.seasonal else 4,
         seed=seed,

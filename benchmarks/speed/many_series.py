@@ -61,7 +61,13 @@ def stage(name: str) -> Iterator[None]:
 def run(series: int, rows: int) -> None:
     """All stages, one line each."""
     config = ForecasterConfig(
-        horizon=HORIZON, input_size=INPUT, units=4, hidden=32, encoder="linear", device="cpu"
+        horizon=HORIZON,
+        input_size=INPUT,
+        units=4,
+        hidden=32,
+        encoder="linear",
+        second="none",
+        device="cpu",
     )
     print(f"imports {time.process_time():.3f} {resident_mib():.0f}")
     with stage("frame"):

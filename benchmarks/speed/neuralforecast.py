@@ -95,6 +95,7 @@ def ours() -> dict[str, Callable[..., object]]:
         HORIZON,
         INPUT,
         encoder="linear",
+        second="none",
         hidden=HIDDEN,
         batch_size=WINDOWS,
         epochs=1,

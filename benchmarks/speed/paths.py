@@ -88,7 +88,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         f = vn.EVEForecaster(
-            HORIZON, INPUT, units=UNITS, epochs=1, device="cpu", quiet=True, location="mean"
+            HORIZON,
+            INPUT,
+            units=UNITS,
+            epochs=1,
+            device="cpu",
+            quiet=True,
+            location="mean",
+            second="none",
         )
         f.fit(waves(4, 1200), run_dir=place / "run")
         for series in sorted({options.series // 10, options.series}):

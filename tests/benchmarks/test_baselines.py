@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from harness.baselines.full_covariance import as_correlation, as_loading, scatter, shrunk
-from harness.baselines.heads import HeadTask, QuantileHead, SquaredError
+from harness.baselines.heads import HeadTask, QuantileHead, QuantileHeads, SquaredError
 from harness.baselines.independent import IndependentSteps
 from harness.baselines.quantile_steps import QuantileNumbers, QuantileSteps
 from harness.baselines.residuals import LEVELS, ConformalResiduals, GaussianResiduals
@@ -160,6 +160,34 @@ def test_quantiles_of_a_head_never_cross_and_start_as_a_gaussians() -> None:
     with torch.no_grad():
         values = head.quantiles(10 * torch.randn(50, 24) + 3, None)
     assert values.shape == (50, 4, 19)
+    assert (values.diff(dim=-1) > 0).all()
+
+
+def two_readers(rows: int = 5) -> TrajectoryNetwork:
+    second = TrajectoryNetwork(rows + 3, 3, hidden=8, dropout=0.0)
+    return TrajectoryNetwork(rows, 3, hidden=16, dropout=0.0, second=second)
+
+
+def test_quantiles_of_two_readers_learn_apart_and_are_averaged() -> None:
+    trunk = two_readers()
+    heads = QuantileHeads(trunk, NINETEEN)
+    first, second = heads.heads
+    assert (first.trunk.input_size, second.trunk.input_size) == (5, 8)
+    context, target = torch.randn(20, 8), torch.randn(20, 3)
+    loss = heads(context, target)[0]
+    apart = [
+        torch.autograd.grad(h(context, target)[0].sum(), h.parameters(), allow_unused=True)
+        for h in heads.heads
+    ]
+    both = torch.autograd.grad(loss.sum(), heads.parameters(), allow_unused=True)
+    for found, expected in zip(both, [*apart[0], *apart[1]], strict=True):
+        assert (found is None) == (expected is None)
+        if found is not None:
+            torch.testing.assert_close(found, expected)
+    heads.eval()
+    batch = WindowBatch(context, target, torch.arange(20), None, None)
+    values = torch.stack([head.quantiles(context) for head in heads.heads]).mean(0)
+    torch.testing.assert_close(heads.forecast(batch).values, values)
     assert (values.diff(dim=-1) > 0).all()
 
 

@@ -97,10 +97,11 @@ def test_readers_trained_apart_and_pooled(small, tmp_path, monkeypatch, capsys) 
     readers.main()
     assert "linear place" in capsys.readouterr().out
     frame = pd.read_parquet(tmp_path / "out" / "readers" / "waves-12.parquet")
-    assert len(frame) == 2 * 30 * 5
+    assert len(frame) == 2 * 30 * 6
     assert set(frame.loc[frame["auto"], "second"]) == {"mlp place", "linear window"}
-    chosen = frame[frame["way"] == "chosen"]
-    alone = chosen[chosen["share"] == 0.0]
+    share = frame.pivot_table(index=["seed", "first", "second"], columns="way", values="share")
+    assert ((share["chosen"] - 0.5).abs() <= (share["best"] - 0.5).abs()).all()
+    alone = frame[frame["share"] == 0.0]
     assert alone["crps"].to_numpy() == pytest.approx(1.0)
     monkeypatch.setattr(sys, "argv", ["readers.py", "--table", "--out", str(tmp_path / "out")])
     readers.main()
@@ -111,7 +112,7 @@ def test_readers_that_look_further_back_come_second(small, tmp_path, monkeypatch
     monkeypatch.setattr(sys, "argv", small("readers.py", "--far", "60"))
     readers.main()
     frame = pd.read_parquet(tmp_path / "out" / "readers" / "waves-12.parquet")
-    assert len(frame) == 2 * 36 * 5
+    assert len(frame) == 2 * 36 * 6
     far = frame[frame["second"] == "multiscale window 60"]
     assert far["auto"].all()
     assert set(far["first"]) == {str(kind) for kind in readers.KINDS}
@@ -122,3 +123,15 @@ def test_readers_that_look_further_back_come_second(small, tmp_path, monkeypatch
     readers.main()
     table = capsys.readouterr().out.split("by rows of the second")[1].split("\n\n")[0]
     assert [line.split()[-6] for line in table.splitlines()[-2:]] == ["0", "60"]
+
+
+def test_readers_of_the_last_rows_stand_beside_a_linear_one_of_the_window(
+    small, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", small("readers.py", "--short", "4"))
+    readers.main()
+    frame = pd.read_parquet(tmp_path / "out" / "readers" / "waves-12.parquet")
+    short = frame[(frame["second"] == "mlp window 4") & frame["auto"]]
+    assert set(short["first"]) == {"linear window"}
+    assert set(short["rows"]) == {4}
+    assert "mlp window 4" not in set(frame["first"])

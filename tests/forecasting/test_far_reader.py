@@ -236,12 +236,40 @@ def test_rows_that_are_too_few_are_named(make_waves, tiny):
     with pytest.raises(DataError, match="second_size 5000"):
         EVEForecaster(**{**tiny, **FAR, "second_size": 5000}).fit(make_waves(), **DATA)
     model = EVEForecaster(**{**tiny, **FAR}).fit(make_waves(), **DATA)
-    with pytest.raises(DataError, match=r"needs 60 \(second_size\)"):
-        model.predict(make_waves().groupby("unique_id").tail(50))
+    with pytest.raises(DataError, match=r"needs 24 \(input_size\)"):
+        model.predict(make_waves().groupby("unique_id").tail(23))
     with pytest.raises(ValueError, match="second_size is 60 with second 'none'"):
-        EVEForecaster(6, 24, second_size=60)
+        EVEForecaster(6, 24, second="none", second_size=60)
     with pytest.raises(ValueError, match="second_size is 0"):
         EVEForecaster(6, 24, second="window", second_size=0)
+
+
+def test_the_first_reader_forecasts_alone_where_rows_are_too_few_for_the_second(make_waves, tiny):
+    """As the pool does in which the second counts for nothing; every verb of the forecast."""
+    f = EVEForecaster(**{**tiny, **FAR}).fit(make_waves(), **DATA)
+    short = make_waves().groupby("unique_id").tail(59)
+    alone = [f.predict(short), f.sample(4, short), f.condition(total=3.0, df=short).predict()]
+    assert "'s0' has 59 rows of the 60 that the second reader reads" in one_note(f, short)
+    assert f.model.notes_on(f.model.memory.context) == ()
+    assert not np.allclose(alone[0]["EVE-lo-80"], f.predict()["EVE-lo-80"])
+    f.model.network.second_share.zero_()
+    again = [f.predict(), f.sample(4), f.condition(total=3.0).predict()]
+    for found, expected in zip(alone, again, strict=True):
+        pd.testing.assert_frame_equal(found, expected)
+
+
+def test_one_short_series_among_long_ones_is_forecast_like_the_others(make_waves, tiny):
+    f = EVEForecaster(**{**tiny, **FAR}).fit(make_waves(), **DATA)
+    mixed = make_waves().groupby("unique_id").tail(80)
+    mixed = mixed.drop(mixed[mixed["unique_id"] == "s1"].index[:40])
+    assert "'s1' has 40 rows" in one_note(f, mixed)
+    short = make_waves().groupby("unique_id").tail(30)
+    pd.testing.assert_frame_equal(f.predict(mixed), f.predict(short))
+
+
+def one_note(f, frame):
+    (note,) = f.model.notes_on(Panel.from_frame(frame))
+    return note
 
 
 def test_series_that_are_too_short_are_padded_where_values_may_be_missing(make_waves, tiny):

@@ -222,11 +222,11 @@ def test_a_series_that_ended_long_before_the_others(make_waves, tiny, tmp_path):
         np.nan
     )
     forecaster = EVEForecaster(**tiny, missing="mask").fit(frame)
-    with pytest.raises(DataError, match="'s1' has no known value in its last 24 rows"):
+    with pytest.raises(DataError, match="'s1' has no known value in the last 24 rows"):
         forecaster.predict()
     forecaster.save(tmp_path / "model")
     again = EVEForecaster.load(tmp_path / "model", quiet=True)
-    with pytest.raises(DataError, match="'s1' has no known value in its last 24 rows"):
+    with pytest.raises(DataError, match="'s1' has no known value in the last 24 rows"):
         again.predict()
     other = frame[frame["unique_id"] == "s0"]
     assert np.array_equal(values(again.predict(other)), values(forecaster.predict(other)))
@@ -273,7 +273,7 @@ def test_sizes_of_one(frame, tiny, tmp_path, horizon, input_size):
     forecaster.save(tmp_path / "model")
     again = EVEForecaster.load(tmp_path / "model", quiet=True)
     assert np.array_equal(values(again.predict()), values(forecaster.predict()))
-    one = frame.groupby("unique_id").tail(input_size)
+    one = frame.groupby("unique_id").tail(again.model.config.lookback)
     assert np.array_equal(values(again.predict(one)), values(again.predict()))
 
 

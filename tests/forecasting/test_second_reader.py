@@ -15,7 +15,7 @@ from vneuron.forecasting.evaluation import StepScores
 from vneuron.forecasting.material import prepare
 from vneuron.forecasting.networks.network import TrajectoryNetwork
 from vneuron.forecasting.networks.pool import Margins, pool
-from vneuron.forecasting.task import SHARES, TrajectoryObjective
+from vneuron.forecasting.task import SHARES, TrajectoryObjective, most_even
 from vneuron.training.loop import Trainer
 
 NAMED = {"encoder": "mlp", "features": "full", "start": "level", "second": "window"}
@@ -270,8 +270,9 @@ def test_auto_takes_one_of_another_kind(panel, monkeypatch, encoder, drift):
     config = ForecasterConfig(6, 24, device="cpu", second="auto")
     decided = prepare(panel, config).config
     assert decided.encoder == encoder
-    expected = "window" if encoder != "linear" else "none" if drift else "place"
+    expected = "place" if encoder == "linear" and not drift else "window"
     assert decided.second == expected
+    assert decided.second_size == (8 if encoder == "linear" and drift else 24)
 
 
 def test_named_readers_stay_alone(panel):
@@ -284,3 +285,59 @@ def test_what_cannot_be_pooled_is_refused_if_it_is_asked_for(options):
     with pytest.raises(ValueError, match="second is 'window'"):
         ForecasterConfig(6, 24, second="window", **options)
     assert ForecasterConfig(6, 24, second="auto", **options).second == "auto"
+
+
+@pytest.mark.parametrize(
+    ("lost", "second"), [(0.09, "window"), (0.11, "none"), (float("nan"), "none")]
+)
+def test_where_levels_drift_a_reader_of_the_last_rows_has_to_do_well_alone(
+    panel, monkeypatch, lost, second
+):
+    tried = []
+
+    def trial(reader, data, config):
+        tried.append((reader.encoder, reader.features, config.input_size, len(data.train)))
+        return StepScores(0.0, lost if config.input_size == 8 else 0.0)
+
+    monkeypatch.setattr(context_choice, "trial", trial)
+    monkeypatch.setattr(context_choice, "level_drift", lambda *_: 1.0)
+    config = ForecasterConfig(6, 24, device="cpu", second="auto", encoder="linear", start="level")
+    decided = prepare(panel, config).config
+    assert (decided.second, decided.second_size) == (second, 8 if second == "window" else None)
+    alone = [each for each in tried if each[1] == "window" and each[2] == 24]
+    assert tried[-1] == ("linear", "window", 8, alone[-1][3])
+    assert decided.lookback == 24
+
+
+def test_no_reader_of_the_last_rows_beside_one_that_hardly_reads_more(panel, monkeypatch):
+    monkeypatch.setattr(context_choice, "trial", lambda *_: StepScores(0.0, 0.0))
+    monkeypatch.setattr(context_choice, "level_drift", lambda *_: 1.0)
+    config = ForecasterConfig(6, 15, device="cpu", second="auto", second_size=15)
+    assert prepare(panel, config).config.second == "none"
+
+
+def test_a_short_second_reader_forecasts_and_comes_back(make_waves, tiny, tmp_path):
+    """It reads the last rows alone: what lies before them does not move it."""
+    options = {**tiny, **NAMED, "second": "window", "second_size": 8}
+    f = EVEForecaster(**options).fit(make_waves(), run_dir=tmp_path, **DATA)
+    network = f.model.network.second
+    assert (network.input_size, f.config.lookback) == (8, tiny["input_size"])
+    context = torch.randn(3, tiny["input_size"])
+    moved = torch.cat([context[:, :-8] + 5.0, context[:, -8:]], 1)
+    torch.testing.assert_close(network.read(context).mean_path, network.read(moved).mean_path)
+    pd.testing.assert_frame_equal(f.predict(), EVEForecaster.load(tmp_path).predict())
+
+
+@pytest.mark.parametrize(
+    ("losses", "share"),
+    [
+        ([0.50, 0.50, 0.50, 0.50], 0.5),
+        ([0.50, 0.52, 0.511, 0.52], 0.0),
+        ([0.509, 0.50, 0.52, 0.60], 0.25),
+        ([0.60, 0.52, 0.509, 0.50], 0.5),
+        ([0.60, 0.52, 0.511, 0.50], 0.75),
+        ([float("nan")] * 4, 0.5),
+    ],
+)
+def test_the_most_even_share_that_validation_allows(losses, share):
+    assert most_even(torch.tensor(losses)) == share

@@ -72,7 +72,9 @@ class Request:
         return self.model in DETERMINISTIC and not self.first_seed
 
     def config(self) -> ForecasterConfig:
-        options = {"device": "cpu", **self.settings}
+        options: dict[str, Any] = {"device": "cpu", **self.settings}
+        if self.protocol == "B" and options.get("second") != "none":
+            options.setdefault("second_size", self.input_size)  # the protocol's, for all readers
         return ForecasterConfig(self.horizon, self.input_size, seed=self.seed, **options)
 
 

@@ -23,7 +23,7 @@ from vneuron.training.outcome import TrainingOutcome
 
 from .baselines.dropout import PASSES, DroppedForecasts
 from .baselines.full_covariance import FullCovariance
-from .baselines.heads import HeadTask, QuantileHead, SquaredError
+from .baselines.heads import HeadTask, QuantileHeads, SquaredError
 from .baselines.mixture import MixedForecasts
 from .baselines.residuals import ConformalResiduals, GaussianResiduals
 from .scoring import Forecast
@@ -117,7 +117,7 @@ def point(kind: type[GaussianResiduals] | type[ConformalResiduals]) -> Maker:
 
 def quantile(shop: Workshop) -> Ready:
     """Nineteen quantiles per step; of whole paths it says nothing."""
-    module = QuantileHead(trunk(shop), LEVELS)
+    module = QuantileHeads(trunk(shop), LEVELS)
     material = shop.material
     outcome = shop.fit("quantile", HeadTask(module, material.train, material.validation))
     module.eval()

@@ -33,11 +33,11 @@ class AutoPilot:
 
     A trial is an ordinary fit under caps: at most `steps` optimiser steps per epoch, judged on at
     most `windows` validation windows, on each of `folds` rolling origins. The search sees training
-    and validation rows only. What the data decide (look-back, encoder, features) is decided once,
-    before it; the default configuration is its first trial, and configurations that did well on
-    other data are the next (`portfolio`). The chosen configuration is then
-    fitted without caps, into an ordinary run folder, and compared, over seeds and on test rows,
-    with its deterministic twin and with the default configuration.
+    and validation rows only. What the data decide (look-back, encoder, features, second reader) is
+    decided once, before it; the default configuration is its first trial, and configurations that
+    did well on other data are the next (`portfolio`). The chosen configuration is then fitted
+    without caps, into an ordinary run folder, and compared, over seeds and on test rows, with its
+    deterministic twin and with the default configuration.
 
     Args:
         horizon: steps to forecast.

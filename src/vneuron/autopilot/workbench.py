@@ -68,6 +68,8 @@ class Workbench:
             config.counts,
             config.location,
             config.features,
+            config.second,
+            config.second_size,
         )
         if key not in self._shelf:
             sizes = fold_sizes(self.sizes, fold, config.horizon, int(self.panel.lengths.min()))

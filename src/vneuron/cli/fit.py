@@ -180,9 +180,10 @@ def run(
         typer.Option(
             rich_help_panel=options.MODEL,
             help="A second reader of another kind, pooled with the first, by what it is told: "
-            "window, series, place, full; none; or auto (by what the first is).",
+            "window, series, place, full; none; or auto (by what the first is; none where encoder "
+            "and features are named).",
         ),
-    ] = "none",
+    ] = "auto",
     second_size: Annotated[
         int | None,
         typer.Option(

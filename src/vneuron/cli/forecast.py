@@ -132,6 +132,7 @@ def run(
     panel = forecaster.model.memory.context if frame is None else frame
     horizon = forecaster.config.horizon
     facts = (observed, total, lower, upper)
+    console.notes(forecaster.model.notes_on(panel))
     known = _known(run, facts, panel, horizon, (id_col, time_col, delimiter))
     if known:
         given = forecaster.condition(**known, scale_weight=scale_weight, df=frame, seed=seed)

@@ -66,8 +66,9 @@ class AbstractForecaster(ABC):
         """Forecast the next H steps of each series.
 
         Args:
-            df: other or newer series to forecast on, at least `input_size` rows each, or
-                `second_size` if that is more; None goes on from the last row of the fit.
+            df: other or newer series to forecast on, at least `input_size` rows each. Where one
+                has fewer than `second_size`, the first reader forecasts all of them alone. None
+                goes on from the last row of the fit.
             level: central intervals, in per cent.
             uncertainty: add EVE-noise-sd and EVE-unit-sd (standard deviations whose squares add
                 up to the step's variance) and EVE-novelty (nats: how unlike training's a

@@ -135,7 +135,7 @@ class ForecasterConfig:
     encoder: EncoderChoice = "auto"
     features: FeatureChoice = "auto"
     start: StartChoice = "auto"
-    second: SecondChoice = "none"
+    second: SecondChoice = "auto"
     second_size: int | None = None
     noise: NoiseKind = "steered"
     series: SeriesKind = "independent"

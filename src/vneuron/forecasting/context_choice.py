@@ -34,7 +34,7 @@ from .networks.forecast_network import AbstractForecastNetwork
 from .networks.network import TrajectoryNetwork
 from .networks.normalisation import Location
 from .networks.place_features import FeatureKind
-from .second_choice import other_kind
+from .second_choice import MOST_LOST, other_kind, short_size
 from .start import StartKind, start_at_ridge
 
 Choice = TypeVar("Choice", bound=Hashable)
@@ -116,7 +116,8 @@ def choose_reader(data: TrialData, config: ForecasterConfig) -> ForecasterConfig
     What features tell is compared on early ones: a model is used as far from what it learned as
     test rows are, and what it knows by heart of its series is worth less there than on the rows
     that follow at once. So is where the mean path starts: regression on a few windows learns them
-    by heart. What a second reader is told goes by the first; training settles what it counts for.
+    by heart. What a second reader is told goes by the first, and whether one of the last rows alone
+    is worth hearing by a trial; training settles what it counts for.
 
     Always on the CPU and from the forecaster's seed, so that a resumed run and every process of a
     distributed one choose alike.
@@ -146,14 +147,42 @@ def choose_reader(data: TrialData, config: ForecasterConfig) -> ForecasterConfig
         scores |= trials(untried, early, config)
         start = simplest({reader: scores[reader] for reader in (level, ridge)}).start
     decided = replace(config, encoder=encoder, features=features, start=start)
-    second = config.second
-    if second == "auto":
-        first = Reader(encoder, features, start)
-        longer = config.second_context > config.context_size
-        kind = other_kind(first, told_level=not drifts, longer=longer)
-        second = "none" if config.counts else kind
-    size = None if second == "none" else config.second_size
-    return replace(decided, second=second, second_size=size)
+    if config.second == "auto":
+        decided = _with_second(decided, early, scores, drifts=drifts)
+    return decided
+
+
+def _with_second(
+    decided: ForecasterConfig,
+    early: TrialData,
+    scores: Mapping[Reader, StepScores],
+    *,
+    drifts: bool,
+) -> ForecasterConfig:
+    """The second reader that goes with the first, and how far it looks, decided.
+
+    Args:
+        decided: with the first reader; the second is as long as rows allow.
+        early: what a trial learns from.
+        scores: of trials on these that have been held.
+        drifts: whether series leave their levels.
+    """
+    alone = replace(decided, second="none", second_size=None)
+    if decided.counts:
+        return alone
+    first = Reader(decided.encoder, decided.features, decided.start)  # type: ignore[arg-type]
+    longer = decided.second_context > decided.context_size
+    kind = other_kind(first, told_level=not drifts, longer=longer)
+    if kind != "none":
+        return replace(decided, second=kind)
+    rows = short_size(decided.context_size)
+    if 2 * rows > decided.context_size:
+        return alone
+    scores = scores if first in scores else trials([first], early, decided)
+    short = trials([first], early, replace(decided, input_size=rows))
+    if not short[first].nll <= scores[first].nll + MOST_LOST:
+        return alone
+    return replace(decided, second="window", second_size=rows)
 
 
 def encoder_scores(data: TrialData, config: ForecasterConfig) -> dict[Reader, StepScores]:

@@ -102,11 +102,11 @@ class EVEForecaster(AbstractForecaster):
             beside a linear one that is told no more), "series", "place" or "full" ("mlp"), all
             "multiscale" where it looks further back than the first; or "none". Each learns by
             itself, and a step's law is pooled from both, with more weight on the surer one and a
-            share that validation chooses. "auto" takes one of another kind than the first, and
-            none where encoder and features are named.
-        second_size: rows of context that the second reader reads. None is four times `input_size`,
-            at most a 24th of the training rows of the shortest series, and no more than
-            `input_size` where that is not half as far again.
+            share that validation chooses. "auto" takes one of another kind than the first, or of
+            its last rows alone where levels drift, and none where encoder and features are named.
+        second_size: rows of context that the second reader reads, under second="auto" the most
+            of them. None is four times `input_size`, at most a 24th of the training rows of the
+            shortest series, and no more than `input_size` where that is not half as far again.
         noise: what ties steps together beside the units: nothing ("white"), noise that lasts
             ("lasting", first-order autoregressive), or noise whose persistence and weight the
             units steer, window by window ("steered").
@@ -170,7 +170,7 @@ class EVEForecaster(AbstractForecaster):
         encoder: EncoderChoice = "auto",
         features: FeatureChoice = "auto",
         start: StartChoice = "auto",
-        second: SecondChoice = "none",
+        second: SecondChoice = "auto",
         second_size: int | None = None,
         noise: NoiseKind = "steered",
         series: SeriesKind = "independent",

@@ -19,7 +19,7 @@ from .data.counts import check_counts
 from .data.errors import DataError
 from .data.frame import Panel
 from .data.place import Place
-from .data.rows import Floats, Ints
+from .data.rows import Floats, Ints, counted
 from .data.scaling import Scaling
 from .data.windows import (
     FlatSeries,
@@ -210,12 +210,31 @@ class FittedModel:
         return windows
 
     def last_windows(self, panel: Panel) -> Windows:
-        """The last context of each series."""
-        flat = self.flatten(panel)
+        """The last context of each series, as far back as `reach`."""
+        pad = self.config.missing == "mask"
+        return last_windows(self.flatten(panel), self.reach(panel), pad=pad)
+
+    def reach(self, panel: Panel) -> int:
+        """Rows before its end that the next forecasts of a panel go by.
+
+        Where a series has fewer than a second reader reads, the first reader forecasts all of them
+        alone: unless it learned to go by less (missing="mask"), the second knows whole windows.
+        """
         config = self.config
-        called = "second_size" if config.lookback > config.first_lookback else "input_size"
-        pad = config.missing == "mask"
-        return last_windows(flat, config.lookback, pad=pad, called=called)
+        whole = len(panel) == 0 or int(panel.lengths.min()) >= config.lookback
+        return config.lookback if whole or config.missing == "mask" else config.first_lookback
+
+    def notes_on(self, panel: Panel) -> tuple[str, ...]:
+        """What is not as usual about the next forecasts of a panel."""
+        if self.reach(panel) == self.config.lookback:
+            return ()
+        lengths = panel.lengths
+        at = int(lengths.argmin())
+        return (
+            f"series {panel.ids[at]!r} has {counted(int(lengths[at]), 'row')} of the "
+            f"{self.config.lookback} that the second reader reads (second_size): forecast by the "
+            "first reader alone",
+        )
 
     @torch.no_grad()
     def raw_forecasts(

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 REACH, ROWS_PER_REACH = 4, 24
 """See `second_size`."""
 
+SHORTENED, FEWEST = 14, 8
+"""See `short_size`."""
+
+MOST_LOST = 0.1
+"""Nats per step that a reader of the last rows may lose against the first in a trial. On exchange
+rates it loses .03 to .09 on validation rows and gains .04 to .18 on later ones; where there is a
+season that it does not see (ILI) it loses .5."""
+
 
 def other_kind(first: Reader, *, told_level: bool, longer: bool = False) -> SecondKind:
     """What a second reader beside this one is told.
@@ -21,7 +29,8 @@ def other_kind(first: Reader, *, told_level: bool, longer: bool = False) -> Seco
     A linear reader of the window alone carries over furthest, and takes 2 to 3% off the CRPS of a
     deep one; beside a linear one a deep one that is told the place does (`readers.py`, the
     benchmark). Where series drift out of their levels nothing is told the place, and one that is
-    told no more adds nothing to a linear one on exchange rates.
+    told no more adds nothing to a linear one on exchange rates, unless it reads fewer rows
+    (`short_size`).
 
     Args:
         first: the first reader.
@@ -63,6 +72,24 @@ def second_size(input_size: int, rows: int) -> int:
     """
     reach = min(REACH * input_size, rows // ROWS_PER_REACH)
     return reach if 2 * reach >= 3 * input_size else input_size
+
+
+def short_size(input_size: int) -> int:
+    """The rows of a second reader where levels drift: a fourteenth of the first's, at least 8.
+
+    A series that wanders tells of its future by its last rows, and a linear map of many rows learns
+    swings that do not come back. On later rows of exchange rates, from 3,800 and from 3,000 rows
+    on, a pool of readers of 336 and of 24 rows has a squared error of .86 and .95 of the first's
+    alone (.85 and .95 with 12 rows), and an NLL .09 and .03 lower.
+
+    Args:
+        input_size: of the first reader.
+
+    Example:
+        >>> short_size(336), short_size(96)
+        (24, 8)
+    """
+    return max(input_size // SHORTENED, FEWEST)
 
 
 def first_second(config: ForecasterConfig) -> SecondKind:

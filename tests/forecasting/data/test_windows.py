@@ -154,7 +154,7 @@ def test_a_scaling_of_other_series_is_refused() -> None:
 
 
 def test_a_context_without_any_value_is_refused() -> None:
-    with pytest.raises(DataError, match="series 's1' has no known value in its last 2 rows"):
+    with pytest.raises(DataError, match="series 's1' has no known value in the last 2 rows"):
         last_windows(flat_of([1, 2, 3], [1, NAN, NAN]), 2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -93,10 +94,38 @@ class QuantileHead(nn.Module):
         loss = 2.0 * torch.maximum(self.levels * error, (self.levels - 1.0) * error).mean(-1)
         return as_step(loss, target_observed)
 
+
+class QuantileHeads(nn.Module):
+    """A head for each reader of the window: each learns by itself, quantiles are averaged.
+
+    Args:
+        trunk: a network without units; its second reader, where it has one, gets a head of its own.
+        levels: as of `QuantileHead`.
+    """
+
+    def __init__(self, trunk: TrajectoryNetwork, levels: tuple[float, ...]) -> None:
+        super().__init__()
+        second, trunk.second = trunk.second, None
+        trunks = [trunk] if second is None else [trunk, second]
+        self.heads = nn.ModuleList(QuantileHead(each, levels) for each in trunks)
+        self.levels = levels
+
+    def forward(
+        self,
+        context: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        target_observed: Tensor | None = None,
+        place: Place | None = None,
+    ) -> tuple[Tensor, tuple[()], Tensor, dict[str, Tensor]]:
+        found = [head(context, target, observed, target_observed, place) for head in self.heads]
+        shown = torch.stack([each[3]["loss"] for each in found]).mean()
+        return sum(each[0] for each in found), (), found[0][2], {"loss": shown}
+
     @torch.no_grad()
     def forecast(self, batch: WindowBatch) -> QuantileSteps:
-        values = self.quantiles(*batch.inputs)
-        return QuantileSteps(self.levels.double().numpy().round(6), values)
+        values = torch.stack([head.quantiles(*batch.inputs) for head in self.heads]).mean(0)
+        return QuantileSteps(np.round(self.levels, 6), values)
 
 
 def as_step(

@@ -234,16 +234,13 @@ def windows_between(
     return Windows(flat, index.to(device), input_size, horizon)
 
 
-def last_windows(
-    flat: FlatSeries, input_size: int, *, pad: bool = False, called: str = "input_size"
-) -> Windows:
+def last_windows(flat: FlatSeries, input_size: int, *, pad: bool = False) -> Windows:
     """The last context of each series, without target: where a forecast starts.
 
     Args:
         flat: the series.
         input_size: context rows L.
         pad: fill a shorter series on the left with its first value, marked as not observed.
-        called: the option that says how many rows these are, for messages.
 
     Raises:
         DataError: a series is shorter than ``input_size`` and ``pad`` is false, or has no known
@@ -256,7 +253,7 @@ def last_windows(
         at = int(np.argmax(short))
         raise DataError(
             f"series {flat.ids[at]!r} has {counted(int(lengths[at]), 'row')}, a forecast needs "
-            f"{input_size} ({called}); {int(short.sum())} of {len(lengths)} series are too "
+            f"{input_size} (input_size); {int(short.sum())} of {len(lengths)} series are too "
             "short: give more history, or fit with missing='mask', which learns to go by less"
         )
     if flat.observed is not None:
@@ -268,8 +265,8 @@ def last_windows(
         if (known == 0).any():
             name = flat.ids[int(np.argmin(known))]
             raise DataError(
-                f"series {name!r} has no known value in its last {input_size} rows ({called}; "
-                f"{int((known == 0).sum())} such series): give newer values, or drop it"
+                f"series {name!r} has no known value in the last {input_size} rows that a forecast "
+                f"reads ({int((known == 0).sum())} such series): give newer values, or drop it"
             )
     device = flat.values.device
     starts = torch.from_numpy(flat.offsets[1:] - input_size).to(device)

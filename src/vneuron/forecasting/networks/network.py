@@ -249,6 +249,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             observed: mask of the same shape, None where all is observed.
             place: where each window stands; needed where the features tell.
 
+        Of windows that are too short for a second reader the first alone speaks.
+
         Raises:
             ValueError: the features need a place, and there is none.
         """
@@ -270,6 +272,8 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         inferred = self.infer(features.detach(), rows.first)
         reading = Reading(window.first(batch), mean_path, spread, *inferred)
         if self.second is None or self.second_share is None:
+            return reading
+        if context.shape[1] < self.second.lookback:
             return reading
         first = Margins(mean_path, spread, self._own_df())
         second = margins_of(self.second, self.input_size, reading.window, context, observed, place)
@@ -296,7 +300,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         return TrajectoryDistribution(
             loc=reading.window.location + reading.window.scale * path,
             scale=reading.window.scale * reading.spread,
-            df=self.df(),
+            df=self.df() if reading.readers else self._own_df(),
             loading=loading,
             unit_scale=None if loading is None else unit_scale,
             own_noise=own,
