@@ -96,8 +96,8 @@ def main() -> None:
     parser.add_argument("--far", type=int, nargs="+", default=[], metavar="ROWS")
     parser.add_argument("--short", type=int, nargs="+", default=[], metavar="ROWS")
     arguments = parser.parse_args()
-    if arguments.far:
-        arguments.set += ["second=window", f"second_size={max(arguments.far)}"]
+    far = ["second=window", f"second_size={max(arguments.far)}"] if arguments.far else []
+    arguments.set += far or ["second=none"]  # windows as long as the longest reader's
     kinds = KINDS + [Kind("multiscale", "window", far) for far in arguments.far]
     kinds += [Kind("mlp", "window", rows) for rows in arguments.short]
     rows = []

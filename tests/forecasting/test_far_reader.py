@@ -267,8 +267,24 @@ def test_one_short_series_among_long_ones_is_forecast_like_the_others(make_waves
     pd.testing.assert_frame_equal(f.predict(mixed), f.predict(short))
 
 
-def one_note(f, frame):
-    (note,) = f.model.notes_on(Panel.from_frame(frame))
+def test_a_short_frame_is_scored_and_followed_by_the_first_reader_alone(make_waves, tiny):
+    """A frame that does not hold the rows of the fit, and too few of its own for both readers."""
+    f = EVEForecaster(**{**tiny, **FAR}).fit(make_waves(), **DATA)
+    newer = make_waves().groupby("unique_id").tail(48)
+    windows = f.model.windows_to_score(Panel.from_frame(newer))
+    assert (windows.input_size, len(windows)) == (24, 2 * (48 - 24 - f.config.horizon + 1))
+    assert "48 rows of the 60" in one_note(f, newer, scored=True)
+    assert f.model.notes_on(Panel.from_frame(make_waves()), scored=True) == ()
+    assert f.following(newer).model.followed.forecasts > 0
+    found = f.evaluate(newer)
+    f.model.network.second_share.zero_()
+    longer = f.evaluate(make_waves().groupby("unique_id").tail(48 + 36))
+    assert found["joint_nll"] == pytest.approx(longer["joint_nll"], rel=1e-5)
+    assert found["crps"] == pytest.approx(longer["crps"], rel=1e-5)
+
+
+def one_note(f, frame, **options):
+    (note,) = f.model.notes_on(Panel.from_frame(frame), **options)
     return note
 
 

@@ -288,7 +288,7 @@ def test_what_cannot_be_pooled_is_refused_if_it_is_asked_for(options):
 
 
 @pytest.mark.parametrize(
-    ("lost", "second"), [(0.09, "window"), (0.11, "none"), (float("nan"), "none")]
+    ("lost", "second"), [(0.29, "window"), (0.31, "none"), (float("nan"), "none")]
 )
 def test_where_levels_drift_a_reader_of_the_last_rows_has_to_do_well_alone(
     panel, monkeypatch, lost, second

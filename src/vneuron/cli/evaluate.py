@@ -66,6 +66,7 @@ def run(
     if follow:
         found = found.following(table.panel)
         console.followed(found.eve)
+    console.notes(found.eve.notes_on(table.panel, scored=True))
     metrics = score_field(found, table.panel, step=step, say=console.say)
     if not metrics["windows"]:
         raise DataError(

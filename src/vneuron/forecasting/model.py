@@ -126,16 +126,15 @@ class FittedModel:
         Raises:
             ValueError: a model of counts.
         """
-        config = self.config
         followed = Following.measure(
             replace(self, followed=None).forecast,
             self.flatten(panel),
             self.memory.rows_after(panel),
-            config.lookback,
-            config.horizon,
+            self.windows_to_score(panel).input_size,
+            self.config.horizon,
             rates,
         )
-        memory = replace(self.memory, context=panel.tail(config.lookback))
+        memory = replace(self.memory, context=panel.tail(self.config.lookback))
         return replace(self, memory=memory, followed=followed)
 
     def next_followed(self) -> tuple[Floats, Floats]:
@@ -173,10 +172,16 @@ class FittedModel:
         return flatten(panel, self.scaling(panel), self.memory.identity(panel))
 
     def windows_to_score(self, panel: Panel, step: int = 1) -> Windows:
-        """Windows whose targets follow the rows of the fit."""
-        flat = self.flatten(panel)
+        """Windows whose targets follow the rows of the fit.
+
+        Where there is none of as many rows as a second reader reads, they are the first reader's.
+        """
+        flat, config = self.flatten(panel), self.config
         rows = self.memory.rows_to_score(panel)
-        return windows_between(flat, rows, self.config.lookback, self.config.horizon, step)
+        windows = windows_between(flat, rows, config.lookback, config.horizon, step)
+        if len(windows) or config.lookback == config.first_lookback:
+            return windows
+        return windows_between(flat, rows, config.first_lookback, config.horizon, step)
 
     def evaluation(self, panel: Panel, step: int = 1) -> Evaluation:
         """Scores of all windows whose targets follow the rows of the fit.
@@ -224,9 +229,10 @@ class FittedModel:
         whole = len(panel) == 0 or int(panel.lengths.min()) >= config.lookback
         return config.lookback if whole or config.missing == "mask" else config.first_lookback
 
-    def notes_on(self, panel: Panel) -> tuple[str, ...]:
-        """What is not as usual about the next forecasts of a panel."""
-        if self.reach(panel) == self.config.lookback:
+    def notes_on(self, panel: Panel, *, scored: bool = False) -> tuple[str, ...]:
+        """What is not as usual about the next forecasts of a panel, or those that are scored."""
+        reach = self.windows_to_score(panel).input_size if scored else self.reach(panel)
+        if reach == self.config.lookback:
             return ()
         lengths = panel.lengths
         at = int(lengths.argmin())
