@@ -272,3 +272,20 @@ def test_a_table_of_results_is_a_frame(fitted):
     assert history["EVE"].isna().all()
     assert history["y"].notna().all()
     assert frame[frame["step"] > 0]["EVE"].notna().all()
+
+
+def test_a_file_too_short_for_the_second_reader_is_forecast_with_a_note(
+    vneuron, small, place, table
+):
+    table.to_csv("a.csv", index=False)
+    far = ("--second", "window", "--second-size", "60", "--out", "run")
+    assert vneuron("fit", "a.csv", *small, *far).code == 0
+    table.tail(50).to_csv("new.csv", index=False)
+    note = "note: series 'load' has 50 rows of the 60 that the second reader reads (second_size)"
+    for verb in ("forecast", "evaluate"):
+        said = vneuron(verb, "run", "new.csv")
+        assert said.code == 0, said.err
+        assert note in said.err
+    table.tail(23).to_csv("shorter.csv", index=False)
+    said = vneuron("forecast", "run", "shorter.csv")
+    assert (said.code, "needs 24 (input_size)" in said.err) == (2, True)
