@@ -7,6 +7,9 @@ Blocks between `<!-- generated: NAME -->` and `<!-- end -->` are written anew; p
 `intervals DATA HORIZON` (from intervals.py) or `options`. A block without results stays as it is,
 and so do rows of those tables over data sets and horizons that were not run this time.
 Of a model that was run with several sets of options, those run last are shown.
+
+`--rows FILE` adds every row to one Parquet file, in place of what it held of the same runs: the
+repository has that of its page, `benchmarks/forecasting/results/rows.parquet`.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from pathlib import Path
 from harness.blocks import fill, keeping
 from harness.chosen import newest
 from harness.published import DUET_MSE
-from harness.results import Results
+from harness.results import Results, keep_rows
 from harness.summaries import Summaries, shown
 from harness.workshop import write_text
 
@@ -37,11 +40,14 @@ def main() -> None:
     parser.add_argument("--paths-of", default="ETTh1", help="data set of the path plot")
     parser.add_argument("--only", nargs="+", help="kinds of blocks to write, e.g. accuracy scores")
     parser.add_argument("--no-plots", action="store_true")
+    parser.add_argument("--rows", type=Path, help="Parquet file that is to hold every run's row")
     options = parser.parse_args()
     results = Results(options.folder)
     rows = newest(results)
     if rows.empty:
         raise SystemExit(f"{options.folder} holds no results: run benchmarks/forecasting/run.py")
+    if options.rows is not None:
+        print(f"{options.rows}: {len(keep_rows(options.rows, results.all()))} rows")
     summaries = Summaries(results, rows, options.folder)
 
     def write(name: str, old: str) -> str | None:

@@ -113,6 +113,26 @@ def test_blocks_are_filled_and_prose_is_kept(results, tmp_path, monkeypatch, cap
     assert target.read_text() == first
 
 
+def test_rows_of_all_runs_are_kept_in_one_file(results, tmp_path, monkeypatch) -> None:
+    """New rows take the place of those of the same runs; the others stay."""
+    kept, target = tmp_path / "kept" / "rows.parquet", tmp_path / "page.md"
+    target.write_text("no block")
+    elsewhere = Results(tmp_path / "elsewhere")
+    put(elsewhere, "EVE", 0, -0.9)
+    put(elsewhere, "EVE", 7, -0.7)
+    for folder in (elsewhere, results):
+        root = str(folder.folder.parent)
+        command = ["page.py", root, "--page", str(target), "--no-plots", "--rows", str(kept)]
+        monkeypatch.setattr(sys, "argv", command)
+        page.main()
+    found = pd.read_parquet(kept).set_index(["model", "seed"])
+    assert found["joint_nll"].to_dict() == {
+        ("EVE", 0): -0.5, ("EVE", 1): -0.5, ("EVE", 7): -0.7, ("linear", 0): 0.5,
+        ("linear", 1): 0.5, ("twin", 0): 0.25, ("twin", 1): 0.25,
+    }  # fmt: skip
+    assert "file" not in found
+
+
 def test_every_summary_is_a_table_or_nothing(results) -> None:
     summaries = Summaries(results, newest(results), results.folder.parent)
     for name in ("accuracy", "dependence", "coverage", "scores ETTh1 A 96"):

@@ -118,6 +118,26 @@ class Results:
         return pd.read_parquet(path) if path.exists() else None
 
 
+RUN = ["data", "protocol", "horizon", "model", "seed", "options"]
+
+
+def keep_rows(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """One file of all runs' rows: these, and those that it held of other runs.
+
+    Args:
+        path: the file, which need not be there yet.
+        rows: as `Results.all` gives them.
+
+    Returns:
+        What it now holds.
+    """
+    rows = rows.drop(columns="file", errors="ignore")
+    both = pd.concat([pd.read_parquet(path), rows]) if path.exists() else rows
+    found = both.drop_duplicates(RUN, keep="last").sort_values(RUN, ignore_index=True)
+    write_parquet(path, found)
+    return found
+
+
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     """A temporary file, flushed to the disk, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
