@@ -18,8 +18,8 @@ SHORTENED, FEWEST = 14, 8
 MOST_LOST = 0.3
 """Nats per step that a reader of the last rows may lose against the first in a trial, to be worth
 training; what it counts for is the share's to say. From 3,000 rows of exchange rates on it loses .2
-on validation rows, and half of it takes .03 off the NLL of those that come later. Where there is a
-season that it does not see it loses .8 and more (ILI)."""
+on validation rows, and half of it takes 4% off the squared error of those that come later, 2% off
+the CRPS. Where there is a season that it does not see it loses .8 and more (ILI)."""
 
 
 def other_kind(first: Reader, *, told_level: bool, longer: bool = False) -> SecondKind:
@@ -79,9 +79,9 @@ def short_size(input_size: int) -> int:
     """The rows of a second reader where levels drift: a fourteenth of the first's, at least 8.
 
     A series that wanders tells of its future by its last rows, and a linear map of many rows learns
-    swings that do not come back. On later rows of exchange rates, from 3,800 and from 3,000 rows
-    on, a pool of readers of 336 and of 24 rows has a squared error of .86 and .95 of the first's
-    alone (.85 and .95 with 12 rows), and an NLL .09 and .03 lower.
+    swings that do not come back. On later rows of exchange rates, from 3,800 rows on, half a reader
+    of 24 rows beside one of 336 takes 12% off the squared error, 5% off the CRPS and .07 off the
+    NLL, and as much with 12 rows; validation gives it a quarter (7%, 3%, .05).
 
     Args:
         input_size: of the first reader.
