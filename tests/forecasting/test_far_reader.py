@@ -283,6 +283,15 @@ def test_a_short_frame_is_scored_and_followed_by_the_first_reader_alone(make_wav
     assert found["crps"] == pytest.approx(longer["crps"], rel=1e-5)
 
 
+def test_a_frame_without_new_rows_is_not_called_short(make_waves, tiny):
+    """Nothing to score is one thing, too few rows for both readers another."""
+    f = EVEForecaster(**{**tiny, **FAR}).fit(make_waves(), **DATA)
+    old = Panel.from_frame(make_waves().groupby("unique_id").head(len(make_waves()) // 2 - 48))
+    windows = f.model.windows_to_score(old)
+    assert (len(windows), windows.input_size) == (0, 60)
+    assert f.model.notes_on(old, scored=True) == ()
+
+
 def one_note(f, frame, **options):
     (note,) = f.model.notes_on(Panel.from_frame(frame), **options)
     return note

@@ -181,7 +181,8 @@ class FittedModel:
         windows = windows_between(flat, rows, config.lookback, config.horizon, step)
         if len(windows) or config.lookback == config.first_lookback:
             return windows
-        return windows_between(flat, rows, config.first_lookback, config.horizon, step)
+        alone = windows_between(flat, rows, config.first_lookback, config.horizon, step)
+        return alone if len(alone) else windows
 
     def evaluation(self, panel: Panel, step: int = 1) -> Evaluation:
         """Scores of all windows whose targets follow the rows of the fit.
