@@ -80,6 +80,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
     parser.add_argument("--input-size", default=None,
                         help="steps, or auto, by validation; A 336, ILI 104; B 96, 36")  # fmt: skip
+    parser.add_argument("--target", nargs="+", default=[], metavar="COLUMN",
+                        help="columns that are series; by default all numeric ones")  # fmt: skip
     parser.add_argument("--step", type=int, default=1, help="use every so-manieth test window")
     parser.add_argument("--max-steps", type=int, help="most optimiser steps of an epoch")
     add_settings(parser)
@@ -145,6 +147,7 @@ def request_of(
         max_steps=options.max_steps,
         settings=options.set,
         nf_steps=options.nf_steps if model in THEIRS else None,
+        target=tuple(options.target),
         first_seed=seed == options.seeds[0],
     )
 

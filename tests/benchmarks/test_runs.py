@@ -138,6 +138,19 @@ def test_theirs_are_skipped_with_a_word(small_csv, tmp_path, monkeypatch, capsys
     assert "skipped without --neuralforecast" in capsys.readouterr().err
 
 
+def test_some_columns_of_a_file_are_a_data_set_of_their_own(small_csv, tmp_path) -> None:
+    benchmark = Benchmark(tmp_path / "out")
+    both, one = request(small_csv, "linear"), request(small_csv, "linear", target=("a",))
+    assert both.key().stem != one.key().stem
+    assert benchmark.run(both)["series"] == 2
+    found = benchmark.run(one)
+    assert found["series"] == 1
+    alone = tmp_path / "alone.csv"
+    pd.read_csv(small_csv)[["date", "a"]].to_csv(alone, index=False)
+    assert benchmark.run(request(alone, "linear"))["crps"] == pytest.approx(found["crps"])
+    assert len(list((tmp_path / "out" / "trained").iterdir())) == 3
+
+
 def test_too_little_data_is_said_and_the_rest_goes_on(
     small_csv, tmp_path, monkeypatch, capsys
 ) -> None:

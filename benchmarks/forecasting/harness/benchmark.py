@@ -36,6 +36,7 @@ class Request:
         max_steps: most optimiser steps of an epoch.
         settings: further options of the forecaster.
         nf_steps: training steps of a neuralforecast model; None for others.
+        target: columns that are the series; empty for all numeric ones.
         first_seed: whether this is the first seed asked for.
     """
 
@@ -50,6 +51,7 @@ class Request:
     max_steps: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     nf_steps: int | None = None
+    target: tuple[str, ...] = ()
     first_seed: bool = True
 
     def key(self) -> RunKey:
@@ -62,9 +64,22 @@ class Request:
         }
         if self.nf_steps is not None:
             options["nf_steps"] = self.nf_steps
+        if self.target:
+            options["target"] = list(self.target)
         return RunKey(
             name_of(self.path), self.protocol, self.horizon, self.model, self.seed, options
         )
+
+    @property
+    def panel_name(self) -> str:
+        """Of the data set and the series that are taken of it."""
+        return "-".join((name_of(self.path), *self.target))
+
+    def panel(self) -> Panel:
+        """The series, gaps interpolated, the first of repeated stamps."""
+        return read_table(
+            self.path, target=self.target or None, missing="interpolate", duplicates="first"
+        ).panel
 
     @property
     def repeats_a_seed(self) -> bool:
@@ -89,7 +104,7 @@ class Benchmark:
     def __init__(self, folder: Path, python: str | None = None) -> None:
         self.folder, self.python = folder, python
         self.results = Results(folder)
-        self._panels: dict[Path, Panel] = {}
+        self._panels: dict[tuple[Path, tuple[str, ...]], Panel] = {}
         self._last: tuple[Any, Workshop] | None = None
 
     @cached_property
@@ -98,12 +113,12 @@ class Benchmark:
 
     def workshop(self, request: Request) -> Workshop:
         """Of the request's data, options and seed; the last one is kept."""
-        panel = self._panels.get(request.path)
-        if panel is None:
-            panel = read_table(request.path, missing="interpolate", duplicates="first").panel
-            self._panels = {request.path: panel}
+        taken = (request.path, request.target)
+        if taken not in self._panels:
+            self._panels = {taken: request.panel()}
+        panel = self._panels[taken]
         shop = Workshop(
-            name_of(request.path),
+            request.panel_name,
             panel,
             request.config(),
             request.sizes,
