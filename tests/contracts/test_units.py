@@ -14,10 +14,11 @@ UNITS = [c for n in units.__all__ if issubclass(c := getattr(units, n), vn.Abstr
 PRIORS = [c for n in priors.__all__ if issubclass(c := getattr(priors, n), vn.AbstractPrior)]
 
 
-def variants(unit: type[vn.AbstractUnit]) -> list[dict[str, str]]:
+def variants(unit: type[vn.AbstractUnit]) -> list[dict[str, object]]:
     """Every value of the options that a unit's constructor knows, one at a time."""
     known = inspect.signature(unit).parameters
-    options = {
+    options: dict[str, tuple[object, ...]] = {
+        "loc_features": (2,),
         "scale": ("input", "per_unit", "scalar"),
         "activity": ("mean", "sum", "scaled_sum", "raw"),
     }
@@ -29,7 +30,7 @@ def variants(unit: type[vn.AbstractUnit]) -> list[dict[str, str]]:
     [(unit, options) for unit in UNITS for options in variants(unit)],
     ids=lambda value: value.__name__ if isinstance(value, type) else str(value),
 )
-def test_unit(unit: type[vn.AbstractUnit], options: dict[str, str]) -> None:
+def test_unit(unit: type[vn.AbstractUnit], options: dict[str, object]) -> None:
     check_unit(lambda i, n, k: unit(i, n, latent_dim=k, **options))
 
 

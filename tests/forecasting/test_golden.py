@@ -16,7 +16,7 @@ from vneuron.forecasting.material import prepare
 
 # The energy score's draws differ between builds of torch; all else follows from the weights.
 GOLDEN = {
-    "EVE": {"mse": 0.2202, "crps": 0.2610, "nll": 0.6351, "joint_nll": 0.3706, "path_crps": 0.2022},
+    "EVE": {"mse": 0.2202, "crps": 0.2610, "nll": 0.6351, "joint_nll": 0.3624, "path_crps": 0.2022},
     "twin": {
         "mse": 0.2144, "crps": 0.2593, "nll": 0.6409, "joint_nll": 0.6077, "path_crps": 0.2118,
     },

@@ -132,6 +132,13 @@ def test_options_of_another_version_are_named(saved, tmp_path):
         read_config(RunFolder.open(tmp_path))
 
 
+def test_runs_from_before_units_had_features_of_their_own_have_none(saved, tmp_path):
+    config = json.loads((saved / "config.json").read_text())
+    assert config["model"].pop("unit_features") == "own"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert read_config(RunFolder.open(tmp_path)).unit_features == "shared"
+
+
 # -- run folders -----------------------------------------------------------------------------
 
 

@@ -50,9 +50,21 @@ def test_rows_of_the_location_map_run_unit_after_unit() -> None:
     torch.testing.assert_close(layer.infer(h).loc[:, 2], nn.functional.linear(h, *own))
 
 
+def test_locations_may_read_the_first_features_alone() -> None:
+    layer, h = vn.GaussianUnits(5, 4, latent_dim=2, loc_features=3), torch.randn(16, 5)
+    nn.init.normal_(layer.scale_weight)
+    other = torch.cat([h[:, :3], torch.randn(16, 2)], dim=-1)
+    assert torch.equal(layer.infer(h).loc, layer.infer(other).loc)
+    assert bool((layer.infer(h).scale != layer.infer(other).scale).all())
+    whole = vn.GaussianUnits(5, 4, latent_dim=2, loc_features=5)
+    assert whole.loc.weight.shape == vn.GaussianUnits(5, 4, latent_dim=2).loc.weight.shape
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"loc_features": 4}, r"loc_features is 4, expected 1 to 3 \(in_features\)"),
+        ({"loc_features": 0}, r"loc_features is 0, expected 1 to 3"),
         ({"scale": "full"}, "scale is 'full', expected one of"),
         ({"activity": "max"}, "activity is 'max'"),
         ({"initial_scale": 0.0}, "scale is 0.0, expected a standard deviation"),

@@ -199,6 +199,13 @@ def run(
             help="What ties steps beside the units: white, lasting, or steered (by the units).",
         ),
     ] = "steered",
+    unit_features: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="What the units' spread reads: shared features, or features of its own beside.",
+        ),
+    ] = "own",
     series: Annotated[
         str,
         typer.Option(

@@ -40,6 +40,7 @@ SecondKind: TypeAlias = Literal["none"] | FeatureKind
 SecondChoice: TypeAlias = Literal["auto"] | SecondKind
 UnitsFamily: TypeAlias = Literal["gaussian", "poisson"]
 SeriesKind: TypeAlias = Literal["independent", "coupled"]
+UnitFeatures: TypeAlias = Literal["shared", "own"]
 
 
 WHOLE = (
@@ -138,6 +139,7 @@ class ForecasterConfig:
     second: SecondChoice = "auto"
     second_size: int | None = None
     noise: NoiseKind = "steered"
+    unit_features: UnitFeatures = "own"
     series: SeriesKind = "independent"
     hidden: int = 256
     dropout: float = 0.3
@@ -183,6 +185,7 @@ class ForecasterConfig:
             "start": ("auto", *get_args(StartKind)),
             "second": ("auto", "none", *get_args(FeatureKind)),
             "noise": get_args(NoiseKind),
+            "unit_features": get_args(UnitFeatures),
             "series": get_args(SeriesKind),
             "missing": MISSING,
             "duplicates": DUPLICATES,

@@ -112,6 +112,7 @@ def build_network(
             noise=config.noise,
             base=config.start == "ridge",
             second=_second_reader(config, location, mask_inputs, surroundings),
+            own_features=contender == "EVE" and _own_features(config),
         )
         if config.likelihood in ("poisson", "negbinomial"):
             return CountNetwork(network, config.likelihood)
@@ -209,14 +210,16 @@ def _units(contender: Contender, config: ForecasterConfig) -> AbstractUnit | Non
                 units, config.control, steps=config.horizon, settings=config.control_options
             )
             return units
+        own = _own_features(config)
         units = GaussianUnits(
-            config.hidden,
+            2 * config.hidden if own else config.hidden,
             config.units,
             config.latent_dim,
             scale=config.scale,
             prior=_prior(config),
             beta=config.beta,
             activity=config.activity,
+            loc_features=config.hidden,
         )
         attach_preset(
             units,
@@ -231,6 +234,13 @@ def _units(contender: Contender, config: ForecasterConfig) -> AbstractUnit | Non
             config.hidden, config.units, config.latent_dim, activity=config.activity
         )
     return None
+
+
+def _own_features(config: ForecasterConfig) -> bool:
+    """Whether the units' spread has features of its own: where it depends on the window at all."""
+    gaussian = config.units_family == "gaussian" and config.scale == "input"
+    plain = config.network == "trajectory" and not config.counts
+    return config.unit_features == "own" and gaussian and plain
 
 
 def _prior(config: ForecasterConfig) -> AbstractPrior:

@@ -23,6 +23,7 @@ from .config import (
     SecondChoice,
     SeriesKind,
     StartChoice,
+    UnitFeatures,
     UnitsFamily,
     network_defaults,
 )
@@ -110,6 +111,9 @@ class EVEForecaster(AbstractForecaster):
         noise: what ties steps together beside the units: nothing ("white"), noise that lasts
             ("lasting", first-order autoregressive), or noise whose persistence and weight the
             units steer, window by window ("steered").
+        unit_features: what the units' spread reads of a window: the "shared" features of the steps'
+            laws, or features of its "own" beside them, which learn from whole paths. Counts,
+            Poisson units and spreads that no window changes have the shared ones alone.
         series: "independent", or "coupled": series share what their units and noise bring at the
             same origin, so that intervals hold for totals over series too (`aggregate(across=...)`,
             `sample`). Learned after the network; forecasts of single series are the same bits.
@@ -173,6 +177,7 @@ class EVEForecaster(AbstractForecaster):
         second: SecondChoice = "auto",
         second_size: int | None = None,
         noise: NoiseKind = "steered",
+        unit_features: UnitFeatures = "own",
         series: SeriesKind = "independent",
         hidden: int = 256,
         dropout: float | None = None,

@@ -25,7 +25,13 @@ from .widening import Widening
 COUPLING = "coupling.npz"
 WIDENING = "widening.npz"
 
-BEFORE = {"features": "window", "noise": "white", "start": "level", "second": "none"}
+BEFORE = {
+    "features": "window",
+    "noise": "white",
+    "start": "level",
+    "second": "none",
+    "unit_features": "shared",
+}
 """Options of runs from before there were such options."""
 
 LISTED_SERIES = 1000

@@ -40,6 +40,8 @@ class GaussianUnits(AbstractUnit):
         beta: weight of each unit's KL in the free energy: a number, or a tensor [units].
         activity: how z becomes the output: "mean", "sum", "scaled_sum" (sum/√k), or "raw".
         initial_scale: σ before training.
+        loc_features: how many of the features µ reads, the first ones; None is all of them. σ
+            reads all.
 
     Attributes:
         loc: the linear map to µ; rows unit after unit, k to each.
@@ -73,6 +75,7 @@ class GaussianUnits(AbstractUnit):
         beta: float | Tensor = 1.0,
         activity: Activity = "mean",
         initial_scale: float = 0.5,
+        loc_features: int | None = None,
     ) -> None:
         super().__init__(in_features, units, latent_dim, beta=beta, activity=activity)
         if scale not in get_args(ScaleKind):
@@ -80,7 +83,7 @@ class GaussianUnits(AbstractUnit):
         self.scale_kind = scale
         self.prior = StandardNormal() if prior is None else prior
         self._check_prior()
-        self.loc = nn.Linear(in_features, units * latent_dim)
+        self.loc = nn.Linear(_read_by_loc(loc_features, in_features), units * latent_dim)
         shape = (1, 1) if scale == "scalar" else (units, latent_dim)
         self.raw_scale = nn.Parameter(torch.full(shape, unbounded_scale(initial_scale)))
         weight = torch.zeros(units * latent_dim, in_features) if scale == "input" else None
@@ -145,7 +148,7 @@ class GaussianUnits(AbstractUnit):
     def _posterior(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """µ and σ, [batch, units, k] each."""
         self.check_features(h)
-        loc = self._per_unit(self.loc(h))
+        loc = self._per_unit(self.loc(h[:, : self.loc.in_features]))
         return loc, self._scale(h).expand_as(loc)
 
     def _draw(self, loc: Tensor, scale: Tensor, context: PriorContext | None) -> Latent:
@@ -176,3 +179,14 @@ class GaussianUnits(AbstractUnit):
     def extra_repr(self) -> str:
         """Sizes, activity and kind of scale, for `repr`."""
         return f"{super().extra_repr()}, scale={self.scale_kind!r}"
+
+
+def _read_by_loc(loc_features: int | None, in_features: int) -> int:
+    if loc_features is None:
+        return in_features
+    if not 1 <= loc_features <= in_features:
+        raise ValueError(
+            f"loc_features is {loc_features}, expected 1 to {in_features} (in_features), or None "
+            "for all of them."
+        )
+    return loc_features

@@ -46,8 +46,10 @@ DEEPER = {"features.3.weight", "features.3.bias", "mean_residual.weight", "mean_
 PATCHES = {f"reader.{name}" for name in ("embed.weight", "embed.bias", "place")}
 PATCHES |= {"reader.mix.weight", "reader.mix.bias"}
 UNIT_MEANS = {"units.loc.weight", "units.loc.bias", "mean_reader"}
+OWN = {"own_features.0.weight", "own_features.0.bias"}
+OWN_DEEPER = {"own_features.3.weight", "own_features.3.bias"}
 NOISE = {"noise.raw_persistence", "noise.persistence_reader", "noise.weight_reader"}
-DEPENDENCE = {"loading", "units.raw_scale", "units.scale_weight"}
+DEPENDENCE = {"loading", "units.raw_scale", "units.scale_weight"} | OWN
 STEERED = DEPENDENCE | NOISE
 
 
@@ -66,6 +68,8 @@ def test_marginal_and_joint_terms_each_reach_their_own(encoder, noise, dependenc
     margins = MEAN | SPREAD | UNIT_MEANS | (set() if encoder == "linear" else DEEPER)
     if encoder == "patch":
         margins = margins | PATCHES
+    if encoder != "linear":
+        dependence = dependence | OWN_DEEPER
     path = network(x)
     assert reached(network, path.marginal_nll(y).sum()) == margins
     path = network(x)
@@ -104,7 +108,75 @@ def test_the_kl_reaches_the_units_and_not_the_shared_features():
     network, x = network_of(), torch.randn(16, 6)
     _, terms = vn.Collect(network)(x)
     expected = {name for name, _ in network.named_parameters() if name.startswith("units.")}
-    assert reached(network, terms[0].kl.sum()) == expected
+    assert reached(network, terms[0].kl.sum()) == expected | OWN
+
+
+def test_features_of_their_own_move_what_units_spread_and_no_step():
+    network, x = network_of(encoder="mlp").eval(), torch.randn(16, 6)
+    with torch.no_grad():
+        before = network.read(x)
+        for parameter in network.own_features.parameters():
+            parameter.add_(torch.randn_like(parameter))
+        after = network.read(x)
+    assert torch.equal(after.latent.loc, before.latent.loc)
+    assert torch.equal(after.mean_path, before.mean_path)
+    assert torch.equal(after.spread, before.spread)
+    assert float((after.latent.scale - before.latent.scale).abs().min()) > 1e-5
+
+
+def test_features_of_their_own_leave_everything_else_at_the_same_start():
+    own, shared = (
+        build_network("EVE", replace(CONFIG, unit_features=kind), "mean", False).state_dict()
+        for kind in ("own", "shared")
+    )
+    assert {name for name in own if name not in shared} == OWN
+    for name, value in shared.items():
+        if name != "units.scale_weight":
+            assert torch.equal(own[name].nan_to_num(), value.nan_to_num()), name
+    assert own["units.scale_weight"].shape == (3, 16)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unit_features": "shared"},
+        {"scale": "per_unit"},
+        {"units_family": "poisson"},
+        {"likelihood": "poisson"},
+        {"likelihood": "negbinomial"},
+    ],
+)
+def test_where_units_have_the_shared_features_alone(changes):
+    network = build_network("EVE", replace(CONFIG, **changes), "mean", False)
+    core = getattr(network, "core", network)
+    assert core.own_features is None
+    assert core.units.in_features == 8
+
+
+@pytest.mark.parametrize("contender", ["twin", "linear", "lowrank"])
+def test_nothing_else_has_features_for_units(contender):
+    assert network_of(contender).own_features is None
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        (vn.GaussianUnits(8, 3), r"take 8 features, expected 16 \(hidden, twice"),
+        (vn.GaussianUnits(16, 3), r"own_features with GaussianUnits, .*loc_features=hidden"),
+        (vn.DeterministicUnits(16, 3), "own_features with DeterministicUnits"),
+    ],
+)
+def test_units_that_cannot_have_features_of_their_own_are_refused(units, message):
+    with pytest.raises(ValueError, match=message):
+        TrajectoryNetwork(6, 4, units=units, hidden=8, own_features=True)
+
+
+@pytest.mark.parametrize("prior", ["autoregressive", "macro"])
+def test_priors_with_a_context_take_features_of_their_own(prior):
+    network = network_of(prior=prior, lag=2)
+    x, y = torch.randn(16, network.lookback), torch.randn(16, 4)
+    nll, terms, *_ = TrajectoryObjective(network)(x, y)
+    assert reached(network, vn.free_energy(nll, terms)) >= OWN
 
 
 def test_the_objective_is_the_sum_of_its_three_parts():
@@ -173,7 +245,7 @@ def test_a_series_in_another_unit_has_the_same_forecast_in_that_unit(shift, fact
     y = torch.randn(4, 4, dtype=torch.float64)
     plain, moved = network(x), network(x * factor + shift)
     torch.testing.assert_close(moved.loc, plain.loc * factor + shift, rtol=1e-3, atol=1e-3 * factor)
-    torch.testing.assert_close(moved.scale, plain.scale * factor, rtol=1e-3, atol=0)
+    torch.testing.assert_close(moved.scale, plain.scale * factor, rtol=2e-3, atol=0)
     one = plain.marginal_nll(plain.loc + y)
     other = moved.marginal_nll(moved.loc + y * factor)
     torch.testing.assert_close(other, one + torch.tensor(factor).log(), rtol=0, atol=0.02)

@@ -150,9 +150,44 @@ class AbstractForecastNetwork(nn.Module, ABC):
     def _infer(self, units: AbstractUnit, features: Tensor) -> Inferred:
         if self.macro is None:
             return Inferred(units.infer(features))
-        shared = self.macro.infer(features)
+        shared = self.macro.infer(features[:, : self.macro.in_features])
         given = PriorContext(macro=shared.sample.flatten(1))
         return Inferred(units.infer_given(features, given), given, shared)
+
+
+def check_units(units: AbstractUnit | None, hidden: int, own: bool, static_rank: int) -> None:
+    """Refuse units of another width than the features, and units beside a static head.
+
+    Args:
+        units: the layer, or None.
+        hidden: width of the features that it reads.
+        own: whether as many of its own come behind them, which σ alone may read.
+        static_rank: columns of a static head.
+
+    Raises:
+        ValueError: saying which.
+
+    Example:
+        >>> check_units(GaussianUnits(32, 4), 32, own=False, static_rank=0)
+    """
+    if units is None:
+        return
+    if static_rank:
+        raise ValueError(
+            f"static_rank is {static_rank} beside units, expected 0: W belongs to the units or "
+            "to the static model, not to both."
+        )
+    width = 2 * hidden if own else hidden
+    if units.in_features != width:
+        raise ValueError(
+            f"the units take {units.in_features} features, expected {width} (hidden, twice with "
+            "own_features): build them with that width."
+        )
+    if own and not (isinstance(units, GaussianUnits) and units.loc.in_features == hidden):
+        raise ValueError(
+            f"own_features with {type(units).__name__}, expected GaussianUnits(2 * hidden, ..., "
+            "loc_features=hidden): what they move the path by is read from the shared ones alone."
+        )
 
 
 def check_conditions(

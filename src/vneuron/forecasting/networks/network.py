@@ -24,7 +24,7 @@ from ..data.place import Place, Surroundings
 from ..laws.predictive import TrajectoryDistribution
 from .base_path import BasePath
 from .features import Encoder, WindowFeatures
-from .forecast_network import AbstractForecastNetwork, Reading, check_conditions
+from .forecast_network import AbstractForecastNetwork, Reading, check_conditions, check_units
 from .loading import cosine_loading
 from .multiscale import MultiscaleReader
 from .normalisation import Location, WindowScale, window_scale
@@ -52,8 +52,9 @@ class TrajectoryNetwork(AbstractForecastNetwork):
     `DeterministicUnits` its twin (µ on the mean path, C = I), `static_rank` alone a low-rank
     correlation that is the same for every window, and neither a linear model.
 
-    The spread's features also feed the units, but only forward: gradients of the units' part do
-    not reach them, since what serves dependence could then cost single steps their score.
+    The features of the steps' spread also feed the units, but only forward: gradients of the units'
+    part do not reach them, since what serves dependence could then cost single steps their score.
+    What they lack for it the units' own features learn.
 
     Args:
         input_size: L.
@@ -82,6 +83,9 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             pooled with this one's (`pool`); its window may be longer or shorter. Each is trained
             by its own likelihood; `second_share` is a buffer, half until validation has set it
             (see `calibrate`).
+        own_features: whether the units' spread reads features of its own beside the shared ones,
+            layers of the same kind, which learn from the joint likelihood. The units are then twice
+            as wide, and their means read the first half.
 
     Raises:
         ValueError: sizes that are not positive, an unknown option, units of another width, or a
@@ -118,9 +122,16 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         noise: NoiseKind = "white",
         base: bool = False,
         second: TrajectoryNetwork | None = None,
+        own_features: bool = False,
     ) -> None:
         super().__init__()
-        _check(hidden, units, static_rank, likelihood, encoder)
+        for name, value, kinds in (
+            ("encoder", encoder, get_args(Encoder)),
+            ("likelihood", likelihood, get_args(Likelihood)),
+        ):
+            if value not in kinds:
+                raise ValueError(f"{name} is {value!r}, expected one of {kinds}.")
+        check_units(units, hidden, own_features, static_rank)
         check_second(second, horizon, heavy_tails=likelihood == "student")
         check_conditions(units, prior_lag, macro)
         self.input_size = input_size
@@ -154,6 +165,9 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.second = second
         share = None if second is None else torch.tensor(0.5)
         self.register_buffer("second_share", share)
+        self.own_features: WindowFeatures | None = None
+        if own_features:  # last, so that all else starts as it does without
+            self.own_features = WindowFeatures(self.widths, dropout, skip=self.reader is not None)
 
     def _read_windows(
         self,
@@ -180,6 +194,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             self.mean_residual = nn.Linear(hidden, self.horizon)
             nn.init.zeros_(self.mean_residual.weight)
             nn.init.zeros_(self.mean_residual.bias)
+        self.widths = tuple(widths)
         self.features = WindowFeatures(widths, dropout, skip=self.reader is not None)
 
     def _tie_steps(self, static_rank: int, noise: NoiseKind) -> None:
@@ -269,7 +284,10 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         spread = F.softplus(self.spread(features[:batch])) + MINIMUM_SPREAD
         if self.base is not None:
             mean_path, spread = self.base(inputs[:batch], mean_path, spread)
-        inferred = self.infer(features.detach(), rows.first)
+        told = features.detach()
+        if self.own_features is not None:
+            told = torch.cat([told, self.own_features(seen.detach(), batch)], dim=-1)
+        inferred = self.infer(told, rows.first)
         reading = Reading(window.first(batch), mean_path, spread, *inferred)
         if self.second is None or self.second_share is None:
             return reading
@@ -351,26 +369,3 @@ def shared_row(scale: Tensor) -> Tensor:
         (torch.Size([2]), torch.Size([5, 2]))
     """
     return scale[0] if scale.shape[0] > 1 and scale.stride(0) == 0 else scale
-
-
-def _check(
-    hidden: int,
-    units: AbstractUnit | None,
-    static_rank: int,
-    likelihood: Likelihood,
-    encoder: Encoder,
-) -> None:
-    if encoder not in get_args(Encoder):
-        raise ValueError(f"encoder is {encoder!r}, expected one of {get_args(Encoder)}.")
-    if likelihood not in get_args(Likelihood):
-        raise ValueError(f"likelihood is {likelihood!r}, expected one of {get_args(Likelihood)}.")
-    if units is not None and static_rank:
-        raise ValueError(
-            f"static_rank is {static_rank} beside units, expected 0: W belongs to the units or "
-            "to the static model, not to both."
-        )
-    if units is not None and units.in_features != hidden:
-        raise ValueError(
-            f"the units take {units.in_features} features, expected {hidden} (hidden): build them "
-            "with that width."
-        )
