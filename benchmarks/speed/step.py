@@ -5,10 +5,10 @@
 A step is the trainer's own (`Stepper`): gather, forward, backward, clipping, AdamW, statistics.
 L = 336, H = 96, 256 features. *marginal* has the units on the mean path and their KL, but no joint
 term; *joint* is the forecaster's objective with scales that depend on the window; *steered* the
-same with own noise that the units steer, the forecaster's default; *static* is joint with one scale
-per unit. *floor* is the bare matrix products and factorisations of the same
-shapes, forward and backward; *bytes* is what parameters, gradients and moments take to be copied
-once as often as AdamW must read and write them.
+same with own noise that the units steer; *own* with features of the units' own beside, as the
+forecaster has it; *static* is joint with one scale per unit. *floor* is the bare matrix products
+and factorisations of the same shapes, forward and backward; *bytes* is what parameters, gradients
+and moments take to be copied once as often as AdamW must read and write them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ from vneuron.training.stepper import Stepper, build_optimizer
 INPUT, HORIZON, HIDDEN, WINDOWS = 336, 96, 256, 8192
 
 BARS = {
-    256: {"marginal": 1.3, "joint": 3.2, "steered": 3.2, "static": 1.5},
-    1024: {"marginal": 1.3, "joint": 4.0, "steered": 4.0, "static": 1.5},
+    256: {"marginal": 1.3, "joint": 3.2, "steered": 3.2, "own": 3.2, "static": 1.5},
+    1024: {"marginal": 1.3, "joint": 4.0, "steered": 4.0, "own": 4.0, "static": 1.5},
 }
+
+STEERED = ("steered", "own")
 
 
 class MarginalObjective(TrajectoryObjective):
@@ -77,15 +79,18 @@ def stepper_of(
         layer = vn.DeterministicUnits(HIDDEN, units)
     else:
         layer = vn.GaussianUnits(
-            HIDDEN,
+            2 * HIDDEN if kind == "own" else HIDDEN,
             units,
             scale="per_unit" if kind == "static" else "input",
             prior=vn.LearnedNormal(units),
             beta=0.1,
+            loc_features=HIDDEN,
         )
         vn.attach_preset(layer, "adaptive", steps=HORIZON)
-    noise: NoiseKind = "steered" if kind == "steered" else "white"
-    network = TrajectoryNetwork(INPUT, HORIZON, units=layer, hidden=HIDDEN, noise=noise)
+    noise: NoiseKind = "steered" if kind in STEERED else "white"
+    network = TrajectoryNetwork(
+        INPUT, HORIZON, units=layer, hidden=HIDDEN, noise=noise, own_features=kind == "own"
+    )
     data = windows(WINDOWS)
     task = TrajectoryTask(network, data, data)
     if kind == "marginal":
@@ -121,7 +126,7 @@ def floor_of(kind: str, batch: int, units: int) -> Work:
         torch.randn(HORIZON, HIDDEN),
     )
     to_units, loading = torch.randn(units, HIDDEN), torch.randn(HORIZON, units)
-    scale = torch.rand(batch if kind in ("joint", "steered") else 1, units) + 0.1
+    scale = torch.rand(batch if kind in ("joint", *STEERED) else 1, units) + 0.1
     gram = loading.T @ loading
     matrix = torch.eye(units) + scale[:, :, None] * gram * scale[:, None, :]
 
@@ -149,22 +154,22 @@ def floor_of(kind: str, batch: int, units: int) -> Work:
 
     def work() -> None:
         shared()
-        if kind in ("marginal", "joint", "steered"):
+        if kind in ("marginal", "joint", *STEERED):
             _ = h @ to_units.T, z.T @ h
-        if kind in ("joint", "steered", "static"):
+        if kind in ("joint", *STEERED, "static"):
             dependence()
-        if kind == "steered":
+        if kind in STEERED:
             own_noise()
+        if kind == "own":  # the units' features, and what they tell the spread
+            _ = x @ trunk.T, h.T @ x, h @ to_units.T, z.T @ h, z @ to_units
 
     return work
 
 
 def bytes_of(kind: str, units: int) -> tuple[float, Work]:
     """MiB that AdamW must move (reads p, g, m, v; writes p, m, v), and a copy of as many."""
-    layer = (
-        vn.DeterministicUnits(HIDDEN, units) if kind == "twin" else vn.GaussianUnits(HIDDEN, units)
-    )
-    network = TrajectoryNetwork(INPUT, HORIZON, units=layer, hidden=HIDDEN)
+    _, task = stepper_of(kind, 8, units)
+    network = task.network
     moved = 7 * 4 * sum(p.numel() for p in network.parameters())
     source = torch.empty(moved // 8)
     target = torch.empty_like(source)
@@ -179,7 +184,7 @@ def main() -> None:
     parser.add_argument("--variants", action="store_true", help="bf16 and torch.compile as well")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    kinds = ("twin", "marginal", "joint", "steered", "static")
+    kinds = ("twin", "marginal", "joint", "steered", "own", "static")
     for batch in options.batch:
         works: dict[str, Work] = {kind: step_of(kind, batch, options.units) for kind in kinds}
         if options.variants:

@@ -29,6 +29,7 @@ def printed(script: str, *arguments: str, folder: Path) -> str:
 def test_a_step_of_every_kind_runs(tmp_path) -> None:
     out = printed("step.py", "--batch", "8", "--units", "2", "--rounds", "1", folder=tmp_path)
     assert "steered / floor" in out
+    assert "own / floor" in out
 
 
 @pytest.mark.slow
