@@ -167,7 +167,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.register_buffer("second_share", share)
         self.own_features: WindowFeatures | None = None
         if own_features:  # last, so that all else starts as it does without
-            self.own_features = WindowFeatures(self.widths, dropout, skip=self.reader is not None)
+            self.own_features = WindowFeatures(self._widths, dropout, skip=self.reader is not None)
 
     def _read_windows(
         self,
@@ -194,7 +194,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             self.mean_residual = nn.Linear(hidden, self.horizon)
             nn.init.zeros_(self.mean_residual.weight)
             nn.init.zeros_(self.mean_residual.bias)
-        self.widths = tuple(widths)
+        self._widths = tuple(widths)
         self.features = WindowFeatures(widths, dropout, skip=self.reader is not None)
 
     def _tie_steps(self, static_rank: int, noise: NoiseKind) -> None:
