@@ -94,3 +94,15 @@ def test_what_ships_is_there() -> None:
     photographs = prepare("photographs", recipe)
     assert photographs.train.shape == (36, 16, 16)
     assert photographs.facts["images"] == 2
+
+
+def test_a_folder_named_like_what_ships_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not any("./digits" in note for note in prepare("digits", Recipe(limit=9)).notes)
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    np.save(folder / "a.npy", numbered(5, 2, 3))
+    assert any("./digits" in note for note in prepare("digits", Recipe(limit=9)).notes)
+    assert prepare("./digits/a.npy", Recipe()).train.shape == (4, 2, 3)

@@ -189,6 +189,8 @@ def _read(source: str, recipe: Recipe, whitening: bool = True) -> ImageFile:
     """What a source holds, in grey, limited and whitened."""
     found = _READERS[source]() if source in _READERS else read_images(source, recipe.key)
     images, notes = _grey(source, found.images), found.notes
+    if source in _READERS and Path(source).exists():
+        notes += (f"{source} are scikit-learn's: give ./{source} for what has that name here",)
     if images.shape != found.images.shape:
         notes += ("images are in colour: read in grey",)
     images = images[: recipe.limit]
