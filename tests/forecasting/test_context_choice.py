@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vneuron.forecasting import EVEForecaster, context_choice
-from vneuron.forecasting.config import ForecasterConfig, suited_batch
+from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.context_choice import (
     Reader,
     choose_reader,
@@ -170,26 +170,6 @@ def test_an_unknown_encoder_is_refused():
         EVEForecaster(6, 24, features="all")
     with pytest.raises(ValueError, match="noise is 'pink', expected one of"):
         EVEForecaster(6, 24, noise="pink")
-
-
-@given(windows=st.integers(1, 10**9))
-def test_batches_are_powers_of_two_and_a_small_part_of_the_windows(windows):
-    batch = suited_batch(windows)
-    assert 32 <= batch <= 256
-    assert batch & (batch - 1) == 0
-    assert suited_batch(2 * windows) in (batch, 2 * batch)
-    assert batch == 32 or batch <= windows / 32
-
-
-@pytest.mark.parametrize(("given_", "expected"), [(None, 64), (100, 100)])
-def test_the_size_of_batches_is_the_datas_unless_it_is_given(given_, expected, monkeypatch):
-    monkeypatch.setattr(context_choice, "trial", lambda *_: judged(1.0))
-    config = replace(CONFIG, batch_size=given_)
-    material = prepare(panel_of(logistic_map(3000)), config)
-    assert len(material.train) in range(2048, 4096)
-    assert material.config.batch_size == expected
-    again = prepare(panel_of(logistic_map(300)), config, chosen=material.config.as_dict())
-    assert again.config.batch_size == expected
 
 
 def test_a_trial_takes_as_many_steps_of_few_windows_as_of_many(monkeypatch):

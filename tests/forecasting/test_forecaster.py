@@ -627,7 +627,7 @@ def test_what_takes_a_fit_says_so(tiny, frame):
         ({"hidden": 16.0}, "hidden is 16.0, expected a whole number"),
         ({"batch_size": 8.5}, "batch_size is 8.5, expected a whole number"),
         ({"epochs": 1.5}, "epochs is 1.5, expected a whole number"),
-        ({"epochs": None}, "epochs is None, expected a whole number"),
+        ({"epochs": "two"}, "epochs is 'two', expected a whole number"),
         ({"devices": 1.5}, "devices is 1.5, expected a whole number"),
         ({"seed": "a"}, "seed is 'a', expected a whole number"),
         ({"seed": 2**63}, "seed is 9223372036854775808, expected .* from 0 to 9223372036854775807"),

@@ -124,7 +124,7 @@ def build_sampler(plan: Plan, worker: int = 0, drawn: int = 0) -> BaseSampler:
 
 def build_pruner(plan: Plan) -> BasePruner:
     """What stops trials early."""
-    pruners, epochs = optuna.pruners, plan.base.epochs
+    pruners, epochs = optuna.pruners, plan.base.training(quiet=True).epochs
     if plan.pruner == "vitals":
         return VitalsPruner()
     if plan.pruner == "curve":

@@ -67,6 +67,7 @@ class Worker:
         self.deadline = deadline
         self.on_trial = on_trial
         self.owner = Owner()
+        self.epochs = plan.base.training(quiet=True).epochs
         self.interrupted = False
 
     def run(self) -> None:
@@ -100,7 +101,7 @@ class Worker:
         return trial
 
     def _progress(self, epochs: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"owner": self.owner.sign(), "total": self.plan.base.epochs, "epochs": epochs}
+        return {"owner": self.owner.sign(), "total": self.epochs, "epochs": epochs}
 
     def _run(self, trial: Trial) -> None:
         with hushed():
@@ -141,7 +142,7 @@ class Worker:
         """What the pruner says; ours is told the epochs, which are two queries less an epoch."""
         pruner = self.study.pruner
         if isinstance(pruner, VitalsPruner):
-            return pruner.stops(self.study, epochs, self.plan.base.epochs)
+            return pruner.stops(self.study, epochs, self.epochs)
         return pruner.prune(self.study, self._frozen(trial))
 
     def _frozen(self, trial: Trial) -> FrozenTrial:

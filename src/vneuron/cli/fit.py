@@ -220,18 +220,24 @@ def run(
             rich_help_panel=options.MODEL, help="If not given .3, in the reference network .05."
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(rich_help_panel=options.RUN)] = 8,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=options.RUN, help="8 if not given, and more where windows are few."
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(rich_help_panel=options.RUN, help="Windows per step; 32 to 256 if not given."),
     ] = None,
     learning_rate: Annotated[float, typer.Option(rich_help_panel=options.RUN)] = 1e-3,
     patience: Annotated[
-        int,
+        int | None,
         typer.Option(
-            rich_help_panel=options.RUN, help="Epochs without a better score before it stops."
+            rich_help_panel=options.RUN,
+            help="Epochs without a better score before it stops; 3 of 8 if not given.",
         ),
-    ] = 3,
+    ] = None,
     baselines: Annotated[
         bool,
         typer.Option(

@@ -28,6 +28,7 @@ from .networks.path_noise import NoiseKind
 from .networks.place_features import FeatureKind
 from .networks.reference.network import Combine
 from .start import StartKind
+from .training_budget import EPOCHS, LARGEST_BATCH, suited_patience
 
 NetworkKind: TypeAlias = Literal["trajectory", "reference"]
 PriorKind: TypeAlias = Literal["standard", "learned", "autoregressive", "macro"]
@@ -48,29 +49,10 @@ WHOLE = (
     "batch_size",
     *("train_draws", "draws", "macro_dim"),
 )
-LEFT_TO_THE_DATA = ("input_size", "second_size", "lag", "batch_size")
+LEFT_TO_THE_DATA = ("input_size", "second_size", "lag", "batch_size", "epochs", "patience")
 
 REFERENCE_LAG = 4
 """Steps between the reference's two windows, as in its companion code."""
-
-
-SMALLEST_BATCH, LARGEST_BATCH = 32, 256
-BATCHES = 32
-"""A batch holds at most this part of the training windows. Where there are few, large batches only
-pass over them more often: on the first 773 weeks of ILI, scored on their last 15%, batches of 64 in
-place of 256 take 2% off the CRPS and 3% off the cost, and steps' 80% intervals hold in 77% of cases
-and not 70%."""
-
-
-def suited_batch(windows: int) -> int:
-    """Windows per step where none are asked for: a power of two, 32 to 256.
-
-    Example:
-        >>> suited_batch(600), suited_batch(4_000), suited_batch(60_000)
-        (32, 64, 256)
-    """
-    share = max(windows // BATCHES, 1)
-    return min(max(1 << (share.bit_length() - 1), SMALLEST_BATCH), LARGEST_BATCH)
 
 
 class NetworkDefaults(NamedTuple):
@@ -147,10 +129,10 @@ class ForecasterConfig:
     missing: str = "error"
     duplicates: str = "error"
     exogenous: str = "error"
-    epochs: int = 8
+    epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float = 1e-3
-    patience: int = 3
+    patience: int | None = None
     device: Device = "auto"
     devices: int = 1
     precision: Precision = "32-true"
@@ -240,7 +222,8 @@ class ForecasterConfig:
             )
         training = self.training(quiet=True)
         for name in ("epochs", "patience", "devices", "seed"):
-            object.__setattr__(self, name, getattr(training, name))
+            if getattr(self, name) is not None or name not in LEFT_TO_THE_DATA:
+                object.__setattr__(self, name, getattr(training, name))
 
     @property
     def counts(self) -> bool:
@@ -292,6 +275,8 @@ class ForecasterConfig:
             "second": self.second == "auto",
             "second_size": self.second_size is None,
             "batch_size": self.batch_size is None,
+            "epochs": self.epochs is None,
+            "patience": self.patience is None,
         }
         return replace(self, **{name: chosen[name] for name, is_left in left.items() if is_left})
 
@@ -331,13 +316,14 @@ class ForecasterConfig:
 
     def training(self, *, quiet: bool) -> TrainingConfig:
         """How the network is trained."""
+        epochs = EPOCHS if self.epochs is None else self.epochs
         return TrainingConfig(
-            epochs=self.epochs,
+            epochs=epochs,
             batch_size=LARGEST_BATCH if self.batch_size is None else self.batch_size,
             learning_rate=self.learning_rate,
             # the loss is in nats per window: one nat per step at most moves the weights at once
             gradient_clip=float(self.horizon),
-            patience=self.patience,
+            patience=suited_patience(epochs) if self.patience is None else self.patience,
             seed=self.seed,
             device=self.device,
             devices=self.devices,

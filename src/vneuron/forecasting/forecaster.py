@@ -123,10 +123,12 @@ class EVEForecaster(AbstractForecaster):
         missing: "error", "interpolate", or "mask" (missing values are left out of the likelihood).
         duplicates: repeated time stamps: "error", "first", "last", "mean".
         exogenous: further columns: "error" or "ignore"; this network uses none.
-        epochs: at most so many passes over the training windows.
+        epochs: at most so many passes over the training windows; None is 8, or where windows are
+            few as many as make 1,000 steps.
         batch_size: windows per step; None is 32 to 256, by how many there are.
         learning_rate: of AdamW, with a cosine to zero.
-        patience: epochs without a better validation score before training stops; 0: never.
+        patience: epochs without a better validation score before training stops; 0: never. None
+            is 3, or of more than 8 epochs three eighths.
         device: "auto", "cpu", "cuda".
         devices: processes for training.
         precision: "32-true" or "bf16-mixed".
@@ -185,10 +187,10 @@ class EVEForecaster(AbstractForecaster):
         missing: str = "error",
         duplicates: str = "error",
         exogenous: str = "error",
-        epochs: int = 8,
+        epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float = 1e-3,
-        patience: int = 3,
+        patience: int | None = None,
         device: Device = "auto",
         devices: int = 1,
         precision: Precision = "32-true",

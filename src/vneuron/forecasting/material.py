@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..training.launch import check_devices
-from .config import ForecasterConfig, suited_batch
+from .config import ForecasterConfig
 from .context_choice import (
     EARLY,
     Reader,
@@ -36,6 +36,7 @@ from .familiarity import MOST_WINDOWS, Familiarity
 from .networks.normalisation import Location, choose_location
 from .season import find_season
 from .second_choice import first_second, second_size
+from .training_budget import suited_batch, suited_epochs, suited_patience
 
 LOCATION_WINDOWS = 4096
 JUDGED_WINDOWS = 131_072
@@ -119,8 +120,9 @@ def prepare(
         train_size: rows of each series to train on; None takes what the others leave.
         val_size: rows after those.
         test_size: rows after those.
-        chosen: input size, encoder, features, start, second and its size, and batch size that an
-            earlier run of the same fit chose; None chooses them, where the options leave them open.
+        chosen: input size, encoder, features, start, second and its size, batch size, epochs and
+            patience that an earlier run of the same fit chose; None chooses them, where the
+            options leave them open.
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
@@ -149,8 +151,7 @@ def prepare(
     flat = flatten(panel, scaling)
     # what a second reader looks back further is for it alone: all choices are by these windows
     train, validation = _cut(flat, split, config, config.first_lookback)
-    if config.batch_size is None:
-        config = replace(config, batch_size=suited_batch(len(train)))
+    config = _suited(config, len(train))
     location = _location(train) if config.location == "auto" else config.location
     periods = () if flat.times is None else periods_of(panel, split.train.stop)
     material = Material(panel, split, scaling, flat, train, validation, location, config, periods)
@@ -167,6 +168,15 @@ def prepare(
     if config.lookback > config.first_lookback:
         train, validation = _cut(flat, split, config, config.lookback)
     return replace(material, train=train, validation=validation, config=config)
+
+
+def _suited(config: ForecasterConfig, windows: int) -> ForecasterConfig:
+    """The same with what follows from how many windows there are to train on."""
+    batch, epochs, patience = config.batch_size, config.epochs, config.patience
+    batch = suited_batch(windows) if batch is None else batch
+    epochs = suited_epochs(windows, batch) if epochs is None else epochs
+    patience = suited_patience(epochs) if patience is None else patience
+    return replace(config, batch_size=batch, epochs=epochs, patience=patience)
 
 
 def _cut(
