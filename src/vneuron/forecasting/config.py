@@ -316,7 +316,7 @@ class ForecasterConfig:
 
     def training(self, *, quiet: bool) -> TrainingConfig:
         """How the network is trained."""
-        epochs = EPOCHS if self.epochs is None else self.epochs
+        epochs = EPOCHS if self.epochs is None else whole_number("epochs", self.epochs, 1)
         return TrainingConfig(
             epochs=epochs,
             batch_size=LARGEST_BATCH if self.batch_size is None else self.batch_size,
