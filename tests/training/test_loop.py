@@ -123,15 +123,30 @@ def test_a_group_settles_once_its_score_has_stopped_falling(monkeypatch):
     assert all(moves(weights_by_step([4.0, 3.95, 2.0, 1.0])))
 
 
-def test_resuming_a_run_that_settles_gives_the_same_bits(tmp_path, monkeypatch):
+def test_of_sixteen_epochs_one_without_a_gain_is_no_sign_and_two_are(monkeypatch):
     monkeypatch.setattr("vneuron.training.schedule.LEAST_STEPS", 3)
-    scores = [4.0, 3.95, 2.0, 1.0]
-    whole, parts = settling_task(scores), settling_task(scores, at={11: interrupt})
-    options = {"epochs": 4, "learning_rate": 0.01, "patience": 0}
+    falling = [16.0 - n for n in range(16)]
+    assert all(moves(weights_by_step([*falling[:2], 15.5, *falling[3:]], epochs=16)))
+    # gains that are too small one by one count together
+    assert all(moves(weights_by_step([16.0 - 0.06 * n for n in range(16)], epochs=16)))
+    # settling begins after the fourth epoch, and the half of the run is over at 32
+    stalled = weights_by_step([*falling[:2], 15.5, 14.95, *falling[4:]], epochs=16)
+    assert moves(stalled) == [True] * 32 + [False] * 31
+
+
+@pytest.mark.parametrize(
+    ("scores", "at"),
+    [([4.0, 3.95, 2.0, 1.0], 11), ([16.0, 15.0, 15.5, 14.95, *[1.0] * 12], 14)],
+    ids=["settled", "waiting"],
+)
+def test_resuming_a_run_that_settles_gives_the_same_bits(tmp_path, monkeypatch, scores, at):
+    monkeypatch.setattr("vneuron.training.schedule.LEAST_STEPS", 3)
+    whole, parts = settling_task(scores), settling_task(scores, at={at: interrupt})
+    options = {"epochs": len(scores), "learning_rate": 0.01, "patience": 0}
     trainer(**options).fit(whole)
     run = new_run(tmp_path / "run")
     trainer(**options).fit(parts, run)
-    again = settling_task(scores[2:])
+    again = settling_task(scores[(at - 1) // 4 :])
     trainer(**options).fit(again, run, resume=True)
     expected, found = whole.module.state_dict(), again.module.state_dict()
     for name, value in expected.items():

