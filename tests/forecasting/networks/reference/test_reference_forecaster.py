@@ -71,7 +71,7 @@ def test_a_saved_model_forecasts_the_same(reference, tmp_path):
     reference.save(tmp_path / "model")
     again = EVEForecaster.load(tmp_path / "model")
     assert again.predict().equals(reference.predict())
-    assert again.config == reference.config
+    assert again.config == reference.model.config
 
 
 def test_newer_rows_need_the_lag_too(reference, frame):
