@@ -27,6 +27,7 @@ from vneuron.autopilot.pruner import VitalsPruner
 from vneuron.autopilot.study import open_study
 from vneuron.autopilot.trial import attempt
 from vneuron.autopilot.worker import Worker
+from vneuron.forecasting.training_budget import EPOCHS
 
 
 class Stopwatch:
@@ -55,7 +56,7 @@ def main() -> None:
     options.add_argument("data", type=Path)
     options.add_argument("--set", choices=list(SETS), default="ILI")
     options.add_argument("--trials", type=int, default=20)
-    options.add_argument("--epochs", type=int, default=8)
+    options.add_argument("--epochs", type=int, default=EPOCHS)
     options.add_argument("--steps", type=int, default=Plan.steps, help="of an epoch")
     options.add_argument("--batch", type=int, default=None, help="windows; None as in a fit")
     arguments = options.parse_args()

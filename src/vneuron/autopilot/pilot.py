@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ..forecasting.config import ForecasterConfig, network_defaults
+from ..forecasting.config import ForecasterConfig
 from ..forecasting.data.errors import NotFittedError
 from ..forecasting.data.frame import Panel
 from ..forecasting.data.split import Size
 from ..forecasting.forecaster import EVEForecaster
+from ..forecasting.network_defaults import network_defaults
 from ..forecasting.reading import read_frame
 from .budget import Budget
 from .page import write_page

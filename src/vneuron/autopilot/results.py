@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..forecasting.config import ForecasterConfig, network_defaults
+from ..forecasting.config import ForecasterConfig
+from ..forecasting.network_defaults import network_defaults
 from ..training.atomic import write_atomic
 from ..training.plain import plain
 from .backend import hushed, optuna

@@ -274,8 +274,9 @@ def run(
 ) -> int:
     """Train on DATA, score the test rows beside the baselines, write a run folder and a report."""
     given = locals()  # most arguments are a field of the same name
-    from ..forecasting.config import ForecasterConfig, network_defaults
+    from ..forecasting.config import ForecasterConfig
     from ..forecasting.data.tables import read_table
+    from ..forecasting.network_defaults import network_defaults
     from ..training.launch import follows
 
     if resume and overwrite:

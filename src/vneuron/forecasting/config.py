@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 
@@ -53,31 +53,6 @@ LEFT_TO_THE_DATA = ("input_size", "second_size", "lag", "batch_size", "epochs", 
 
 REFERENCE_LAG = 4
 """Steps between the reference's two windows, as in its companion code."""
-
-
-class NetworkDefaults(NamedTuple):
-    """What a network takes for options that are not given."""
-
-    units: int
-    dropout: float
-
-    def where_none(self, units: int | None, dropout: float | None) -> NetworkDefaults:
-        """These, but for what is given."""
-        return NetworkDefaults(
-            self.units if units is None else units, self.dropout if dropout is None else dropout
-        )
-
-
-def network_defaults(network: str) -> NetworkDefaults:
-    """A network's own defaults; those of `trajectory` for a name that is none.
-
-    Example:
-        >>> network_defaults("reference")
-        NetworkDefaults(units=1024, dropout=0.05)
-    """
-    if network == "reference":
-        return NetworkDefaults(units=1024, dropout=0.05)
-    return NetworkDefaults(units=32, dropout=0.3)
 
 
 @dataclass(frozen=True)

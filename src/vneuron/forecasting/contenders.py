@@ -15,12 +15,12 @@ from .config import (
     EncoderChoice,
     FeatureChoice,
     ForecasterConfig,
-    network_defaults,
 )
 from .count_task import CountObjective, CountTask
 from .data.place import Surroundings
 from .data.windows import Windows
 from .forecast_task import AbstractForecastObjective, AbstractForecastTask
+from .network_defaults import network_defaults
 from .networks.count_network import CountNetwork
 from .networks.features import Encoder
 from .networks.forecast_network import AbstractForecastNetwork

@@ -25,7 +25,6 @@ from .config import (
     StartChoice,
     UnitFeatures,
     UnitsFamily,
-    network_defaults,
 )
 from .data.errors import NotFittedError
 from .data.split import Size
@@ -33,6 +32,7 @@ from .fitting import known_choices, open_run, train
 from .intervals import DEFAULT_LEVELS, Levels
 from .material import prepare
 from .model import FittedModel
+from .network_defaults import network_defaults
 from .networks.path_noise import NoiseKind
 from .networks.reference.network import Combine
 from .reading import read_frame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..training.config import TrainingConfig
+from ..training.order import ExampleOrder
 
 SMALLEST_BATCH, LARGEST_BATCH = 32, 256
 BATCHES = 32
@@ -43,8 +43,7 @@ def suited_epochs(windows: int, batch_size: int) -> int:
         >>> suited_epochs(60_000, 256), suited_epochs(7_000, 128), suited_epochs(100, 32)
         (8, 19, 20)
     """
-    steps = max(-(-windows // batch_size), TrainingConfig.min_steps_per_epoch)
-    return max(EPOCHS, -(-ENOUGH_STEPS // steps))
+    return max(EPOCHS, -(-ENOUGH_STEPS // ExampleOrder(windows, batch_size).steps))
 
 
 def suited_patience(epochs: int) -> int:
