@@ -38,6 +38,12 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=ROOT / "docs/results/forecasting.md")
     parser.add_argument("--assets", type=Path, default=ROOT / "docs/assets")
     parser.add_argument("--paths-of", default="ETTh1", help="data set of the path plot")
+    parser.add_argument(
+        "--intervals-of",
+        default="ETTh1-96",
+        metavar="DATA-HORIZON",
+        help="of the plot of what intervals.py left",
+    )
     parser.add_argument("--only", nargs="+", help="kinds of blocks to write, e.g. accuracy scores")
     parser.add_argument("--no-plots", action="store_true")
     parser.add_argument("--rows", type=Path, help="Parquet file that is to hold every run's row")
@@ -65,11 +71,13 @@ def main() -> None:
 
 
 def draw(results: Results, rows, options: argparse.Namespace) -> None:
-    from harness.plots import paths, reliability
+    from harness.plots import intervals, paths, reliability
 
+    held = options.folder / "intervals" / options.intervals_of
     for made in (
         reliability(rows, options.assets / "forecast-reliability.png"),
         paths(results, rows, options.paths_of, options.assets / "forecast-paths.png"),
+        intervals(held, options.assets / "intervals.png"),
     ):
         print(made or "no results yet for a plot")
 

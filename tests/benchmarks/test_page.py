@@ -190,6 +190,27 @@ def test_plots_are_made_from_rows(results, tmp_path) -> None:
     assert paths(results, rows, "ETTh1", tmp_path / "paths.png") is None
 
 
+def test_what_intervals_left_is_drawn(tmp_path) -> None:
+    pytest.importorskip("matplotlib")
+    from harness.plots import HELD, intervals
+
+    folder = tmp_path / "ETTh1-96"
+    assert intervals(folder, tmp_path / "intervals.png") is None
+    folder.mkdir()
+    kinds, levels = ["EVE", "twin"], [0.2, 0.5, 0.8]
+    curves = pd.MultiIndex.from_product([kinds, HELD, levels], names=["model", "quantity", "level"])
+    curves = curves.to_frame(index=False)
+    curves.assign(coverage=curves["level"]).to_parquet(folder / "reliability.parquet")
+    parts = pd.MultiIndex.from_product([kinds, ["1", "2", "10"]], names=["model", "part"])
+    parts = parts.to_frame(index=False).assign(by="lead", coverage=0.8)
+    parts.to_parquet(folder / "coverage.parquet")
+    made = intervals(folder, tmp_path / "intervals.png")
+    first = made.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    curves.assign(coverage=curves["level"] ** 2).to_parquet(folder / "reliability.parquet")
+    assert intervals(folder, made).read_bytes() != first
+
+
 def test_options_are_told_from_their_json() -> None:
     key = RunKey("a", "A", 96, "EVE", 0, OPTIONS)
     assert json.loads(key.row()["options"]) == OPTIONS

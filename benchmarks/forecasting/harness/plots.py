@@ -15,6 +15,14 @@ from .summaries import NAMES, shown
 
 RELIABLE = ("EVE", "lowrank", "full_student", "twin", "ensemble", "point_conformal")
 PATHED = ("EVE", "lowrank", "twin")
+HELD = {
+    "step": "steps",
+    "block": "shorter sums",
+    "window": "sums over the window",
+    "maximum, widened": "maxima, widened",
+    "ramp, widened": "ramps, widened",
+}
+"""Quantities of intervals.py that are drawn."""
 
 
 def pyplot() -> Any:
@@ -55,11 +63,10 @@ def reliability(rows: pd.DataFrame, path: Path) -> Path | None:
                 if curves:
                     levels = own["levels"].dropna().iloc[0]
                     label = NAMES[name].replace("*", "")
-                    width = 2.2 if name == "EVE" else 1.2
                     style = "--" if name == "full_student" else "-"
                     axis.plot(
                         levels, np.mean(np.stack(curves), 0), color=colors[name],
-                        lw=width, ls=style, label=label,
+                        lw=line_width(name), ls=style, label=label,
                     )  # fmt: skip
         axes[0][column].set_title(f"{shown(data)}, {int(own['horizon'].iloc[0])} steps")
         axes[1][column].set_xlabel("nominal level")
@@ -106,6 +113,40 @@ def paths(results: Results, rows: pd.DataFrame, data: str, path: Path) -> Path |
     for axis in axes[-1]:
         axis.set_xlabel("steps ahead")
     return save(figure, path)
+
+
+def intervals(folder: Path, path: Path) -> Path | None:
+    """What intervals.py left of one data set: coverage against level, and by lead time.
+
+    Args:
+        folder: with `reliability.parquet` and `coverage.parquet`.
+        path: of the picture.
+    """
+    if not (folder / "reliability.parquet").exists():
+        return None
+    curves = pd.read_parquet(folder / "reliability.parquet")
+    parts = pd.read_parquet(folder / "coverage.parquet")
+    plt = pyplot()
+    figure, axes = plt.subplots(2, 3, figsize=(11.5, 6.4))
+    colors = model_colors(dict.fromkeys(curves["model"]))
+    for axis, (quantity, title) in zip(axes.flat, HELD.items(), strict=False):
+        axis.plot([0, 1], [0, 1], ":", color="0.6", lw=1)
+        for name, own in curves[curves["quantity"] == quantity].groupby("model", sort=False):
+            axis.plot(own["level"], own["coverage"], color=colors[name], lw=line_width(name))
+        axis.set(title=title, xlabel="nominal level", ylabel="covered")
+    lead = axes.flat[-1]
+    for name, own in parts[parts["by"] == "lead"].groupby("model", sort=False):
+        label, steps = NAMES[name].replace("*", ""), own["part"].astype(int)
+        lead.plot(steps, own["coverage"], color=colors[name], lw=line_width(name), label=label)
+    lead.axhline(0.8, ls=":", color="0.6", lw=1)
+    lead.set(title="80% intervals of steps", xlabel="lead time, steps", ylabel="covered")
+    handles, labels = lead.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    return save(figure, path)
+
+
+def line_width(model: object) -> float:
+    return 2.2 if model == "EVE" else 1.2
 
 
 def save(figure: Any, path: Path) -> Path:
