@@ -67,6 +67,7 @@ class Experiment:
             f"encoder {decided.encoder}, features {decided.features}, start {decided.start}, "
             f"second reader {decided.second}"
             + ("" if decided.second == "none" else f" of {decided.second_context} steps")
+            + (f", departure from {decided.departure} on" if decided.draws_in else "")
         )
         facts = {**self.facts, "command": command}
         with open_run(folder, material, facts, resume=resume, overwrite=overwrite) as run:

@@ -192,6 +192,15 @@ def run(
             "where there are rows enough to learn that from.",
         ),
     ] = None,
+    departure: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="The least of a path's way from the last value that forecasts keep, from 0 to 1; "
+            "validation says how much; or auto (by a trial, where windows are centred on their "
+            "last value).",
+        ),
+    ] = "auto",
     noise: Annotated[
         str,
         typer.Option(
@@ -296,6 +305,7 @@ def run(
         "dropout": dropout,
         "control_options": options.parse_numbers(control_option),
         "freq": options.parse_frequency(freq),
+        "departure": options.parse_departure(departure),
         "seed": seed or 0,
         "device": device or "auto",
         **treatment,

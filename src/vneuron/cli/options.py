@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -36,6 +36,24 @@ def parse_size(text: str | None) -> int | float | None:
         raise ValueError(
             f"size is {text!r}: give rows, such as 2880, or a share, such as 0.1"
         ) from None
+
+
+def parse_departure(text: str) -> Literal["auto"] | float:
+    """A share from 0 to 1, or "auto"; the configuration checks its range.
+
+    Raises:
+        ValueError: neither.
+
+    Example:
+        >>> parse_departure("auto"), parse_departure("0.5")
+        ('auto', 0.5)
+    """
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"departure is {text!r}, expected 'auto' or from 0 to 1.") from None
 
 
 def parse_numbers(texts: list[str] | None) -> dict[str, float] | None:

@@ -38,6 +38,7 @@ EncoderChoice: TypeAlias = Literal["auto"] | Encoder
 FeatureChoice: TypeAlias = Literal["auto"] | FeatureKind
 StartChoice: TypeAlias = Literal["auto"] | StartKind
 SecondKind: TypeAlias = Literal["none"] | FeatureKind
+DepartureChoice: TypeAlias = Literal["auto"] | float
 SecondChoice: TypeAlias = Literal["auto"] | SecondKind
 UnitsFamily: TypeAlias = Literal["gaussian", "poisson"]
 SeriesKind: TypeAlias = Literal["independent", "coupled"]
@@ -95,6 +96,7 @@ class ForecasterConfig:
     start: StartChoice = "auto"
     second: SecondChoice = "auto"
     second_size: int | None = None
+    departure: DepartureChoice = "auto"
     noise: NoiseKind = "steered"
     unit_features: UnitFeatures = "own"
     series: SeriesKind = "independent"
@@ -184,6 +186,8 @@ class ForecasterConfig:
                 f"{self.likelihood!r}, expected 'none' or 'auto': only laws of a trajectory "
                 "network that is no model of counts are pooled."
             )
+        if self.departure != "auto":
+            self._check_departure(self.departure)
         if self.second_size is not None and self.second == "none":
             raise ValueError(
                 f"second_size is {self.second_size} with second 'none', expected None, or a second "
@@ -199,6 +203,22 @@ class ForecasterConfig:
         for name in ("epochs", "patience", "devices", "seed"):
             if getattr(self, name) is not None or name not in LEFT_TO_THE_DATA:
                 object.__setattr__(self, name, getattr(training, name))
+
+    def _check_departure(self, departure: float) -> None:
+        real_number("departure", departure)
+        if not 0.0 <= departure <= 1.0:
+            raise ValueError(f"departure is {departure}, expected 'auto' or from 0 to 1.")
+        if departure < 1.0 and (self.network == "reference" or self.counts):
+            raise ValueError(
+                f"departure is {departure} with network {self.network!r} and likelihood "
+                f"{self.likelihood!r}, expected 1 or 'auto': only paths of a trajectory network "
+                "that is no model of counts are drawn towards the level of their window."
+            )
+
+    @property
+    def draws_in(self) -> bool:
+        """Whether paths may be drawn towards the level of their window, once that is decided."""
+        return self.departure != "auto" and self.departure < 1.0
 
     @property
     def counts(self) -> bool:
@@ -249,6 +269,7 @@ class ForecasterConfig:
             "start": self.start == "auto",
             "second": self.second == "auto",
             "second_size": self.second_size is None,
+            "departure": self.departure == "auto",
             "batch_size": self.batch_size is None,
             "epochs": self.epochs is None,
             "patience": self.patience is None,

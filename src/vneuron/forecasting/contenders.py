@@ -113,6 +113,7 @@ def build_network(
             base=config.start == "ridge",
             second=_second_reader(config, location, mask_inputs, surroundings),
             own_features=contender == "EVE" and _own_features(config),
+            least_departure=float(config.departure) if config.draws_in else 1.0,
         )
         if config.likelihood in ("poisson", "negbinomial"):
             return CountNetwork(network, config.likelihood)

@@ -120,9 +120,9 @@ def prepare(
         train_size: rows of each series to train on; None takes what the others leave.
         val_size: rows after those.
         test_size: rows after those.
-        chosen: input size, encoder, features, start, second and its size, batch size, epochs and
-            patience that an earlier run of the same fit chose; None chooses them, where the
-            options leave them open.
+        chosen: input size, encoder, features, start, second and its size, departure, batch size,
+            epochs and patience that an earlier run of the same fit chose; None chooses them, where
+            the options leave them open.
 
     Raises:
         DataError: a series is too short, or there is nothing to train or to validate on.
@@ -164,7 +164,14 @@ def prepare(
         config = choose_reader(material.trial_data, config)
     second = first_second(config)
     reach = None if second == "none" else config.second_size
-    config = replace(config, start=first_start(config), second=second, second_size=reach)
+    departure = 1.0 if config.departure == "auto" else config.departure
+    config = replace(
+        config,
+        start=first_start(config),
+        second=second,
+        second_size=reach,
+        departure=departure,
+    )
     if config.lookback > config.first_lookback:
         train, validation = _cut(flat, split, config, config.lookback)
     return replace(material, train=train, validation=validation, config=config)

@@ -30,6 +30,7 @@ BEFORE = {
     "noise": "white",
     "start": "level",
     "second": "none",
+    "departure": 1.0,
     "unit_features": "shared",
 }
 """Options of runs from before there were such options."""

@@ -45,6 +45,10 @@ class Usefulness(NamedTuple):
     marginal_use: Tensor
 
 
+LEAST_HEARD = 1e-6
+"""Share of what units add to the path that is taken where nothing of it is left."""
+
+
 @torch.no_grad()
 def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Usefulness | None:
     """Use, dynamic use and outcome information of every unit.
@@ -66,6 +70,8 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
     if reading.latent is None:
         return None
     path = network.distribution(reading)
+    # of a path that is drawn in to its level nothing of what units add is left
+    heard = None if reading.heard is None else reading.heard.clamp_min(LEAST_HEARD)
     return usefulness_of(
         HeldOut.of(
             path,
@@ -74,7 +80,7 @@ def measure_usefulness(network: TrajectoryNetwork, batch: WindowBatch) -> Useful
             reading.latent,
             loading=loading,
             reader=network.mean_gain * network.path_reader(),
-            spread=reading.spread if reading.heard is None else reading.spread / reading.heard,
+            spread=reading.spread if heard is None else reading.spread / heard,
             own_noise=network.own_noise,
         )
     )

@@ -35,9 +35,10 @@ class Reading(NamedTuple):
         latent: the units' posteriors; None without units.
         given: what their prior was conditioned on; None for a prior that knows no context.
         macro: the macro latent's posterior, where the prior has a macro latent.
-        readers: what is pooled in `mean_path` and `spread`; empty where one reader is all.
-        heard: w₁, the weight of the reader whose features the units read, [batch, H], by which
-            what they add to the path is multiplied; None where it is all.
+        readers: what `mean_path` and `spread` are made of, and single steps learn from; empty where
+            they are one reader's own.
+        heard: what is left of what the units add to the path, [batch, H] or a scalar: the weight of
+            the reader whose features they read, drawn in with the path; None where it is all.
     """
 
     window: WindowScale

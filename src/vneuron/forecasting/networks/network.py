@@ -33,6 +33,7 @@ from .path_noise import NoiseKind, PathNoise
 from .place_features import FeatureKind, PlaceFeatures
 from .pool import Margins, pooled_df
 from .second_reader import check_second, laws_apart, margins_of, read_by_both, shares
+from .shrinkage import drawn_to_level
 
 Likelihood = Literal["student", "gaussian"]
 
@@ -86,6 +87,9 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         own_features: whether the units' spread reads features of its own beside the shared ones,
             layers of the same kind, which learn from the joint likelihood. The units are then twice
             as wide, and their means read the first half.
+        least_departure: of the path's way from the level of its window, how much forecasts keep at
+            least; below 1 `departure` is a buffer, all of it until validation has set it (see
+            `calibrate`).
 
     Raises:
         ValueError: sizes that are not positive, an unknown option, units of another width, or a
@@ -101,6 +105,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
 
     mean_gain: Tensor
     second_share: Tensor | None
+    departure: Tensor | None
 
     def __init__(
         self,
@@ -123,6 +128,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         base: bool = False,
         second: TrajectoryNetwork | None = None,
         own_features: bool = False,
+        least_departure: float = 1.0,
     ) -> None:
         super().__init__()
         for name, value, kinds in (
@@ -165,9 +171,15 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         self.second = second
         share = None if second is None else torch.tensor(0.5)
         self.register_buffer("second_share", share)
+        self._draw_in(least_departure)
         self.own_features: WindowFeatures | None = None
         if own_features:  # last, so that all else starts as it does without
             self.own_features = WindowFeatures(self._widths, dropout, skip=self.reader is not None)
+
+    def _draw_in(self, least_departure: float) -> None:
+        """How much of their way from the level forecasts keep."""
+        self.least_departure = least_departure
+        self.register_buffer("departure", torch.ones(()) if least_departure < 1.0 else None)
 
     def _read_windows(
         self,
@@ -254,7 +266,12 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         return pooled_df([own, self.second.df()], shares(self.second_share))
 
     def read(
-        self, context: Tensor, observed: Tensor | None = None, place: Place | None = None
+        self,
+        context: Tensor,
+        observed: Tensor | None = None,
+        place: Place | None = None,
+        *,
+        drawn_in: bool = True,
     ) -> Reading:
         """Everything that depends on the window; records nothing.
 
@@ -263,6 +280,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
                 a prior with a memory, its lag more; as many as a second reader reads.
             observed: mask of the same shape, None where all is observed.
             place: where each window stands; needed where the features tell.
+            drawn_in: towards the level of the window, as far as forecasts are.
 
         Of windows that are too short for a second reader the first alone speaks.
 
@@ -289,13 +307,14 @@ class TrajectoryNetwork(AbstractForecastNetwork):
             told = torch.cat([told, self.own_features(seen.detach(), batch)], dim=-1)
         inferred = self.infer(told, rows.first)
         reading = Reading(window.first(batch), mean_path, spread, *inferred)
-        if self.second is None or self.second_share is None:
-            return reading
-        if context.shape[1] < self.second.lookback:
-            return reading
         first = Margins(mean_path, spread, self._own_df())
-        second = margins_of(self.second, self.input_size, reading.window, context, observed, place)
-        return read_by_both(reading, first, second, self.second_share)
+        other, share = self.second, self.second_share
+        if other is not None and share is not None and context.shape[1] >= other.lookback:
+            second = margins_of(other, self.input_size, reading.window, context, observed, place)
+            reading = read_by_both(reading, first, second, share)
+        if self.departure is None or not drawn_in:
+            return reading
+        return drawn_to_level(reading, first, self.departure)
 
     def distribution(self, reading: Reading) -> TrajectoryDistribution:
         """Assemble the predictive distribution from what was read."""
@@ -318,7 +337,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         return TrajectoryDistribution(
             loc=reading.window.location + reading.window.scale * path,
             scale=reading.window.scale * reading.spread,
-            df=self.df() if reading.readers else self._own_df(),
+            df=self.df() if len(reading.readers) > 1 else self._own_df(),
             loading=loading,
             unit_scale=None if loading is None else unit_scale,
             own_noise=own,
