@@ -43,11 +43,11 @@ def _seeds() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _trial_steps() -> Iterator[int]:
     """What the data decide is decided in 32 steps; how many they are for a user."""
-    from vneuron.forecasting import context_choice
+    from vneuron.forecasting import trial
 
-    whole = context_choice.TRIAL_STEPS
+    whole = trial.TRIAL_STEPS
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(context_choice, "TRIAL_STEPS", 16)
+        patched.setattr(trial, "TRIAL_STEPS", 16)
         yield whole
 
 
@@ -57,7 +57,7 @@ def _whole_trials(
 ) -> None:
     """Trials as they are, for tests that ask for them."""
     if request.node.get_closest_marker("whole_trials") is not None:
-        monkeypatch.setattr("vneuron.forecasting.context_choice.TRIAL_STEPS", _trial_steps)
+        monkeypatch.setattr("vneuron.forecasting.trial.TRIAL_STEPS", _trial_steps)
 
 
 @pytest.fixture

@@ -32,7 +32,6 @@ import trained
 from numpy.typing import NDArray
 
 from vneuron.forecasting.contenders import second_encoder
-from vneuron.forecasting.context_choice import Reader
 from vneuron.forecasting.data.windows import Windows, evenly_spaced
 from vneuron.forecasting.laws.law import StudentLaw
 from vneuron.forecasting.model import FittedModel
@@ -40,6 +39,7 @@ from vneuron.forecasting.networks.features import Encoder
 from vneuron.forecasting.networks.place_features import FeatureKind
 from vneuron.forecasting.second_choice import other_kind
 from vneuron.forecasting.task import SHARES, most_even
+from vneuron.forecasting.trial import Reader
 
 Array = NDArray[np.float64]
 

@@ -10,10 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vneuron.forecasting import EVEForecaster, context_choice
+from vneuron.forecasting import EVEForecaster, context_choice, trial
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.context_choice import (
-    Reader,
     choose_reader,
     encoder_scores,
     input_sizes,
@@ -25,6 +24,7 @@ from vneuron.forecasting.data.tables import read_table
 from vneuron.forecasting.drift import level_drift
 from vneuron.forecasting.evaluation import StepScores
 from vneuron.forecasting.material import prepare
+from vneuron.forecasting.trial import Reader
 
 CONFIG = ForecasterConfig(horizon=4, input_size=12, hidden=32, encoder="auto")
 
@@ -174,14 +174,12 @@ def test_an_unknown_encoder_is_refused():
 
 def test_a_trial_takes_as_many_steps_of_few_windows_as_of_many(monkeypatch):
     taken = []
-    loss = context_choice.marginal_loss
-    monkeypatch.setattr(
-        context_choice, "marginal_loss", lambda *given: taken.append(1) or loss(*given)
-    )
+    loss = trial.marginal_loss
+    monkeypatch.setattr(trial, "marginal_loss", lambda *given: taken.append(1) or loss(*given))
     material = prepare(panel_of(logistic_map(120)), replace(CONFIG, encoder="linear"))
     taken.clear()
     encoder_scores(material.trial_data, material.config)
-    assert len(taken) == context_choice.TRIAL_EPOCHS * context_choice.TRIAL_STEPS
+    assert len(taken) == trial.TRIAL_EPOCHS * trial.TRIAL_STEPS
 
 
 @given(

@@ -11,13 +11,13 @@ from vneuron.forecasting import DataError, EVEForecaster, context_choice
 from vneuron.forecasting.cold_start import hide_beginnings
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import CONTENDERS, build_network, build_task
-from vneuron.forecasting.context_choice import Reader
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.evaluation import StepScores
 from vneuron.forecasting.material import prepare
 from vneuron.forecasting.networks.multiscale import MultiscaleReader
 from vneuron.forecasting.ridge import ResidualSpread
 from vneuron.forecasting.second_choice import other_kind, second_size
+from vneuron.forecasting.trial import Reader
 from vneuron.training.run_folder import RunFolder
 
 NAMED = {"encoder": "linear", "features": "window", "start": "level", "second": "window"}

@@ -11,11 +11,11 @@ import torch
 from vneuron.forecasting import EVEForecaster, context_choice
 from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import CONTENDERS, build_network, build_task
-from vneuron.forecasting.context_choice import Reader, trial
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.evaluation import StepScores
 from vneuron.forecasting.material import prepare
 from vneuron.forecasting.start import start_at_ridge
+from vneuron.forecasting.trial import Reader, trial
 from vneuron.training.run_folder import RunFolder
 
 NAMED = {"encoder": "linear", "features": "window"}

@@ -14,9 +14,6 @@ from ..training.launch import check_devices
 from .config import ForecasterConfig
 from .context_choice import (
     EARLY,
-    Reader,
-    TrialData,
-    best_of,
     choose_reader,
     encoder_scores,
     first_start,
@@ -37,6 +34,7 @@ from .networks.normalisation import Location, choose_location
 from .season import find_season
 from .second_choice import first_second, second_size
 from .training_budget import suited_batch, suited_epochs, suited_patience
+from .trial import Reader, TrialData, best_of
 
 LOCATION_WINDOWS = 4096
 JUDGED_WINDOWS = 131_072

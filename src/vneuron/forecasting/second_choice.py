@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .config import ForecasterConfig, SecondKind
 
 if TYPE_CHECKING:
-    from .context_choice import Reader
+    from .trial import Reader
 
 REACH, ROWS_PER_REACH = 4, 24
 """See `second_size`."""
@@ -39,7 +39,7 @@ def other_kind(first: Reader, *, told_level: bool, longer: bool = False) -> Seco
         longer: whether it looks further back.
 
     Example:
-        >>> from vneuron.forecasting.context_choice import Reader
+        >>> from vneuron.forecasting.trial import Reader
         >>> other_kind(Reader("mlp", "full"), told_level=True)
         'window'
         >>> other_kind(Reader("linear", "window"), told_level=True)
