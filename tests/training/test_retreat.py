@@ -89,6 +89,12 @@ def test_an_epoch_that_was_best_with_the_same_part_stays_the_best(tmp_path):
     assert (outcome.epochs, outcome.reason) == (5, StopReason.EARLY_STOPPED)
 
 
+def test_an_epoch_whose_score_is_no_number_is_not_gone_back_to():
+    scores = [*PUT_BACK[:2], (3.0, float("nan")), *PUT_BACK[3:]]
+    task, layers, _ = fitted(scores)
+    assert torch.equal(task.layer, layers[2])
+
+
 def test_what_is_not_put_back_goes_on():
     task = fitted(PUT_BACK)[0]
     without = fitted([*PUT_BACK[:4], *PUT_BACK[5:]], gain=10.0)[0]

@@ -115,7 +115,7 @@ class TrainingState:
         lowered = []
         for name, gain in gains.items():
             lowest = self.lowest.get(name, math.inf)
-            if lowest - scores[name] < gain:
+            if not lowest - scores[name] >= gain:  # nor where it is not a number
                 self.waited[name] = self.waited.get(name, 0) + 1
                 if self.waited[name] >= patience:
                     self.settled.setdefault(name, self.step)
