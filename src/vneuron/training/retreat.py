@@ -16,7 +16,8 @@ class Retreat:
 
     A network is kept at the epoch that is best for the whole. A part of it can have been at its
     best long before: steps' laws begin to learn windows by heart while what ties the steps still
-    gains. One copy of each such part is held, in memory and in the checkpoint "last".
+    gains. One copy of each such part is held, in memory and in the checkpoint "last", until it is
+    decided whether to go back.
 
     Args:
         optimizer: its groups with the same `settles_by` are one part.
@@ -57,6 +58,10 @@ class Retreat:
             now = parameter.clone()
             parameter.copy_(kept)
             kept.copy_(now)
+
+    def forget(self, name: str) -> None:
+        """Nothing is kept for this score any more."""
+        del self._kept[name]
 
     def state_dict(self) -> dict[str, Any]:
         """What is kept, by score."""

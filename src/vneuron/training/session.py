@@ -171,12 +171,11 @@ class Session:
         if self.fabric.device.type == "cuda":
             indices = indices.pin_memory()
         meter = Meter()
+        put_back = self.state.put_back
         self.task.module.train()
         for step, chosen in enumerate(indices, start=1):
             done = self.state.step + step
-            self.controls = self.step(
-                chosen, done - 1, meter, self.state.settled, self.state.put_back
-            )
+            self.controls = self.step(chosen, done - 1, meter, self.state.settled, put_back)
             # Alone, stop at once; with others, when all can agree to.
             asked = world == 1 and self.interruption.requested
             if asked or step % _READ_EVERY == 0 or step == self.order.steps:
@@ -199,7 +198,8 @@ class Session:
         state.step += self.order.steps
         patience = settling_patience(self.config.epochs)
         for name in state.watch(scores, self.step.watched, patience):
-            self.retreat.keep(name)
+            if name not in state.retreats:
+                self.retreat.keep(name)
         scores = self._put_back(scores)
         best = state.judge(scores[self.task.score])
         state.seconds, state.cpu_seconds = self.clock.read()
@@ -243,6 +243,7 @@ class Session:
             else:
                 self.retreat.exchange(name)
                 self._validate()  # for what it writes into buffers
+            self.retreat.forget(name)
         return scores
 
     def _reason(self) -> StopReason | None:
