@@ -34,7 +34,6 @@ def save_checkpoint(
     optimizer: Optimizer | None = None,
     scheduler: Stateful | None = None,
     generators: Mapping[str, torch.Generator] | None = None,
-    others: Mapping[str, Stateful] | None = None,
     progress: Mapping[str, object] | None = None,
 ) -> None:
     """Write `checkpoints/<name>.safetensors`, whole or not at all.
@@ -53,7 +52,6 @@ def save_checkpoint(
         optimizer: its state per parameter (for AdamW: exp_avg, exp_avg_sq, step) and its groups.
         scheduler: anything with a `state_dict()` of numbers, such as torch's schedulers.
         generators: torch generators by name.
-        others: by name, whatever else has a `state_dict()` of numbers, texts and tensors.
         progress: plain values: epoch, step, best score, position in the event log, ...
 
     Raises:
@@ -80,7 +78,6 @@ def save_checkpoint(
         "optimizer": None if optimizer is None else optimizer.state_dict(),
         "scheduler": None if scheduler is None else scheduler.state_dict(),
         "generators": {key: g.get_state() for key, g in (generators or {}).items()},
-        "others": {key: other.state_dict() for key, other in (others or {}).items()},
         "random": _random_state(),
         "progress": plain_progress,
     }
@@ -101,7 +98,6 @@ def load_checkpoint(
     optimizer: Optimizer | None = None,
     scheduler: Stateful | None = None,
     generators: Mapping[str, torch.Generator] | None = None,
-    others: Mapping[str, Stateful] | None = None,
     random: bool = True,
 ) -> dict[str, Any]:
     """Put everything back as :func:`save_checkpoint` found it; the next step gives the same bits.
@@ -116,8 +112,6 @@ def load_checkpoint(
         optimizer: over the same parameters in the same order.
         scheduler: of the same kind.
         generators: the generators to set, by the names under which they were saved.
-        others: what to set, by name; what the file does not know, as those of earlier versions do
-            not, stays as it is.
         random: also set torch's global random state.
 
     Returns:
@@ -151,9 +145,6 @@ def load_checkpoint(
         scheduler.load_state_dict(state["scheduler"])
     for key, generator in (generators or {}).items():
         generator.set_state(state["generators"][key])
-    for key, other in (others or {}).items():
-        if key in state.get("others", {}):
-            other.load_state_dict(state["others"][key])
     if random:
         _set_random_state(state["random"])
     progress: dict[str, Any] = state["progress"]

@@ -13,7 +13,6 @@ from torch.optim import Optimizer
 
 from .checkpoint import load_checkpoint, load_weights, save_checkpoint
 from .events import EventWriter
-from .retreat import Retreat
 from .run_folder import RunFolder
 from .state import Identity, ResumeError, TrainingState
 from .vitals_table import MORE_COLUMNS, VITALS_COLUMNS, VitalsTable
@@ -96,15 +95,11 @@ class Journal:
         """The best weights so far."""
         load_weights(self.run, checkpoint_name(self.model, "best"), module)
 
-    def load_last(
-        self, module: nn.Module, optimizer: Optimizer, retreat: Retreat
-    ) -> dict[str, Any]:
+    def load_last(self, module: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
         """Everything at the end of the last whole epoch."""
-        name, others = checkpoint_name(self.model, "last"), {"retreat": retreat}
+        name = checkpoint_name(self.model, "last")
         # No random state: each epoch seeds its own.
-        return load_checkpoint(
-            self.run, name, module, optimizer=optimizer, others=others, random=False
-        )
+        return load_checkpoint(self.run, name, module, optimizer=optimizer, random=False)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -150,18 +145,12 @@ class Journal:
             save_checkpoint(self.run, name, module, progress=progress)
 
     def save_last(
-        self,
-        module: nn.Module,
-        optimizer: Optimizer,
-        retreat: Retreat,
-        progress: Mapping[str, object],
+        self, module: nn.Module, optimizer: Optimizer, progress: Mapping[str, object]
     ) -> None:
         """All that is needed to go on."""
         if self.writing:
-            name, others = checkpoint_name(self.model, "last"), {"retreat": retreat}
-            save_checkpoint(
-                self.run, name, module, optimizer=optimizer, others=others, progress=progress
-            )
+            name = checkpoint_name(self.model, "last")
+            save_checkpoint(self.run, name, module, optimizer=optimizer, progress=progress)
 
     def close(self) -> None:
         """Stop writing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["LEAST_STEPS", "cosine", "rest_step", "settling", "settling_patience"]
+__all__ = ["LEAST_STEPS", "cosine", "settling", "settling_patience"]
 
 LEAST_STEPS = 800
 """Nothing rests earlier: what rests in a run of some hundred steps has not learned yet."""
@@ -56,22 +56,7 @@ def settling(step: int, total: int, since: int, epoch: int, warmup: int = 0) -> 
         >>> settling(2000, total=4000, since=1000, epoch=100)
         0.0
     """
-    return cosine(step, rest_step(total, since, epoch), warmup)
-
-
-def rest_step(total: int, since: int, epoch: int) -> int:
-    """The step from which on what began to settle at `since` rests.
-
-    Args:
-        total: steps of the whole run.
-        since: when it began to settle.
-        epoch: steps of an epoch.
-
-    Example:
-        >>> rest_step(4000, since=1000, epoch=100), rest_step(4000, since=1950, epoch=100)
-        (2000, 2050)
-    """
-    return min(total, max(total // 2, LEAST_STEPS, since + epoch))
+    return cosine(step, min(total, max(total // 2, LEAST_STEPS, since + epoch)), warmup)
 
 
 def settling_patience(epochs: int) -> int:

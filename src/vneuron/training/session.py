@@ -20,7 +20,6 @@ from .order import ExampleOrder, mixed_seed
 from .outcome import StopReason, TrainingOutcome
 from .progress import AbstractProgress
 from .record import EpochRecord
-from .retreat import Retreat
 from .schedule import settling_patience
 from .state import Identity, TrainingState
 from .stepper import Stepper, build_optimizer
@@ -90,7 +89,6 @@ class Session:
             total=config.epochs * self.order.steps,
             epoch=self.order.steps,
         )
-        self.retreat = Retreat(self.optimizer)
         self.state = TrainingState()
         self.best = state_copy(task.module)
         self.controls = Info({})
@@ -105,7 +103,7 @@ class Session:
         module = self.task.module
         self.journal.load_best(module)
         self.best = state_copy(module)
-        progress = self.journal.load_last(module, self.optimizer, self.retreat)
+        progress = self.journal.load_last(module, self.optimizer)
         self.state = TrainingState.from_progress(progress)
         self.clock = Clock(self.state.seconds, self.state.cpu_seconds)
 
@@ -171,11 +169,10 @@ class Session:
         if self.fabric.device.type == "cuda":
             indices = indices.pin_memory()
         meter = Meter()
-        put_back = self.state.put_back
         self.task.module.train()
         for step, chosen in enumerate(indices, start=1):
             done = self.state.step + step
-            self.controls = self.step(chosen, done - 1, meter, self.state.settled, put_back)
+            self.controls = self.step(chosen, done - 1, meter, self.state.settled)
             # Alone, stop at once; with others, when all can agree to.
             asked = world == 1 and self.interruption.requested
             if asked or step % _READ_EVERY == 0 or step == self.order.steps:
@@ -191,17 +188,14 @@ class Session:
     def _finish_epoch(self, reading: Reading) -> StopReason | None:
         """Validate, write everything down, and say whether to stop."""
         scores = self._validate()
-        if not math.isfinite(scores[self.task.score]):
+        score = scores[self.task.score]
+        if not math.isfinite(score):
             return self._diverge()
         state = self.state
         state.epoch += 1
         state.step += self.order.steps
-        patience = settling_patience(self.config.epochs)
-        for name in state.watch(scores, self.step.watched, patience):
-            if name not in state.retreats:
-                self.retreat.keep(name)
-        scores = self._put_back(scores)
-        best = state.judge(scores[self.task.score])
+        best = state.judge(score)
+        state.watch(scores, self.step.watched, settling_patience(self.config.epochs))
         state.seconds, state.cpu_seconds = self.clock.read()
         reason = self._reason()
         state.reason = None if reason is None else reason.value
@@ -209,7 +203,6 @@ class Session:
             self._mark_reference()  # there is no earlier state to have drifted from
         vitals = self._vitals()
         if best:
-            state.parts = {name: scores[name] for name in self.step.watched}
             self._mark_reference()
             self.best = state_copy(self.task.module)
         record = self._record(reading, scores, best)
@@ -218,33 +211,6 @@ class Session:
         if self.on_epoch is not None and self.fabric.is_global_zero:
             self.on_epoch(record)
         return reason
-
-    def _put_back(self, scores: dict[str, float]) -> dict[str, float]:
-        """Put parts back to their best where they gain more by it than the whole loses.
-
-        An epoch that was the best for the whole with worse parts no longer counts. On exchange
-        rates, whose margins are best after one epoch, paths lose twice what margins gain, and all
-        goes on as it is.
-        """
-        state, whole = self.state, self.task.score
-        rested = self.step.rested(state.step, state.settled)
-        for name in state.risen(scores, self.step.watched, self.config.patience, rested):
-            if name not in self.retreat:
-                continue  # gone on with from a checkpoint of an earlier version
-            self.retreat.exchange(name)
-            found = self._validate()
-            gained, lost = scores[name] - found[name], found[whole] - scores[whole]
-            state.retreats[name] = gained > lost
-            if gained > lost:
-                self._event("put_back", score=name, risen=scores[name], lowest=found[name])
-                scores, state.stale = found, 0  # what is left has to find its way about them
-                if state.parts.get(name, math.inf) > found[name] + self.step.watched[name]:
-                    state.best_score = math.nan
-            else:
-                self.retreat.exchange(name)
-                self._validate()  # for what it writes into buffers
-            self.retreat.forget(name)
-        return scores
 
     def _reason(self) -> StopReason | None:
         if self.state.epoch >= self.config.epochs:
@@ -326,4 +292,4 @@ class Session:
         if reason is not None:
             journal.event("stop", reason=reason.value, epoch=record.epoch)
         state.events = journal.position()
-        journal.save_last(module, self.optimizer, self.retreat, state.progress(self.identity))
+        journal.save_last(module, self.optimizer, state.progress(self.identity))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -73,8 +73,6 @@ class TrainingState:
         lowest: of each score that parameters settle by, the lowest that counted.
         waited: epochs since then.
         settled: the step at which such a score had stopped falling.
-        retreats: of scores that had risen, whether what settles by them was put back.
-        parts: those scores at the best epoch.
     """
 
     epoch: int = 0
@@ -89,8 +87,6 @@ class TrainingState:
     lowest: dict[str, float] = field(default_factory=dict)
     waited: dict[str, int] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
-    retreats: dict[str, bool] = field(default_factory=dict)
-    parts: dict[str, float] = field(default_factory=dict)
 
     def judge(self, score: float) -> bool:
         """Count an epoch's score; whether it is the best so far. Ties are not better."""
@@ -104,56 +100,22 @@ class TrainingState:
 
     def watch(
         self, scores: Mapping[str, float], gains: Mapping[str, float], patience: int = 1
-    ) -> list[str]:
-        """Note which watched scores have long not fallen by their gain; those that now have.
+    ) -> None:
+        """Note which watched scores have long not fallen by their gain.
 
         Args:
             scores: of the epoch that has just ended.
             gains: the least that counts, by score.
             patience: epochs without it after which a score has stopped falling.
         """
-        lowered = []
         for name, gain in gains.items():
             lowest = self.lowest.get(name, math.inf)
-            if not lowest - scores[name] >= gain:  # nor where it is not a number
+            if lowest - scores[name] < gain:
                 self.waited[name] = self.waited.get(name, 0) + 1
                 if self.waited[name] >= patience:
                     self.settled.setdefault(name, self.step)
             else:
                 self.lowest[name], self.waited[name] = min(lowest, scores[name]), 0
-                lowered.append(name)
-        return lowered
-
-    def risen(
-        self,
-        scores: Mapping[str, float],
-        gains: Mapping[str, float],
-        patience: int,
-        rested: Collection[str],
-    ) -> list[str]:
-        """Watched scores that have risen by more than their gain, and not come down again.
-
-        In `patience` epochs (0: never), or by the time that what settles by them rests. Each is
-        named until it is in `retreats`.
-
-        Args:
-            scores: of the epoch that has just ended, after `watch`.
-            gains: the least that counts, by score.
-            patience: epochs after which training would stop if all went by this score.
-            rested: the scores by which something has settled that rests.
-        """
-        return [
-            name
-            for name, gain in gains.items()
-            if name not in self.retreats
-            and scores[name] - self.lowest.get(name, math.inf) > gain
-            and (name in rested or 0 < patience <= self.waited[name])
-        ]
-
-    @property
-    def put_back(self) -> list[str]:
-        """The scores whose groups were put back."""
-        return [name for name, was in self.retreats.items() if was]
 
     def outcome(self, reason: StopReason) -> TrainingOutcome:
         """What training came to if it ends here."""

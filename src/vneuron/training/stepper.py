@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +14,7 @@ from ..core import Info, LocalTerm
 from ..objective import free_energy
 from .config import TrainingConfig
 from .meter import Meter
-from .schedule import cosine, rest_step, settling
+from .schedule import cosine, settling
 from .task import AbstractTask
 
 if TYPE_CHECKING:
@@ -67,21 +67,8 @@ class Stepper:
         groups = self._optimizer.param_groups
         return {g["settles_by"]: g["settles_at"] for g in groups if g["settles_by"] is not None}
 
-    def rested(self, done: int, settled: Mapping[str, int]) -> set[str]:
-        """The scores by which groups have settled that rest after so many steps."""
-        return {
-            name
-            for name, since in settled.items()
-            if done >= rest_step(self._total, since, self._epoch)
-        }
-
     def __call__(
-        self,
-        indices: Tensor,
-        done: int,
-        meter: Meter,
-        settled: Mapping[str, int],
-        put_back: Collection[str] = (),
+        self, indices: Tensor, done: int, meter: Meter, settled: Mapping[str, int]
     ) -> Info:
         """Take one step.
 
@@ -90,9 +77,8 @@ class Stepper:
             done: steps before this one.
             meter: what the step shows is added to it.
             settled: the step at which each watched score had stopped falling, where one has.
-            put_back: the scores whose groups were put back, and rest.
         """
-        self._set_learning_rate(done, settled, put_back)
+        self._set_learning_rate(done, settled)
         batch = self._task.batch(indices, self._fabric.device)
         with self._fabric.autocast():
             nll, terms, penalty, logs = self._module(*batch)
@@ -119,15 +105,11 @@ class Stepper:
             else:
                 nn.utils.clip_grads_with_norm_(parameters, largest, norm)
 
-    def _set_learning_rate(
-        self, done: int, settled: Mapping[str, int], put_back: Collection[str]
-    ) -> None:
+    def _set_learning_rate(self, done: int, settled: Mapping[str, int]) -> None:
         total, warmup = self._total, self._config.warmup_steps
         for group in self._optimizer.param_groups:
             since = settled.get(group["settles_by"])
-            if group["settles_by"] in put_back:
-                factor = 0.0
-            elif since is None:
+            if since is None:
                 factor = cosine(done, total, warmup)
             else:
                 factor = settling(done, total, since, self._epoch, warmup)

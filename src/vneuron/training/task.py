@@ -73,10 +73,7 @@ class AbstractTask(ABC):
         `lr_scale` multiplies the learning rate of a group; 1 if absent. `settles_by` names a score
         of `validate`: once an eighth of the run's epochs has not lowered it by `settles_at`, the
         group's learning rate falls to zero by half of the run, though not before step 800, and the
-        group rests. Where the score has risen by more than that, and has not come down in as many
-        epochs as training is patient, or by the time that the group rests, the group goes back to
-        where it had last lowered it and rests there, if that score gains more by it than the
-        task's own loses.
+        group rests.
         Groups that name the same `clipped` (None if absent) have their gradients clipped together,
         by a norm of their own.
         Order and content must be the same each time: checkpoints identify parameters by their
