@@ -12,6 +12,7 @@ import novelty
 import pandas as pd
 import pytest
 import readers
+import widths
 from harness.chosen import newest
 from harness.results import Results
 from harness.summaries import Summaries
@@ -46,6 +47,16 @@ def test_intervals_of_every_model_and_quantity(small, tmp_path, monkeypatch, cap
     table = Summaries(Results(out), newest(Results(out)), out).write("intervals waves 12")
     assert table.count("\n") == 8
     assert "ensemble of 5 twins" in table
+
+
+def test_widths_that_intervals_would_have_needed(small, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", small("widths.py", "--level", "0.9"))
+    widths.main()
+    assert "factors for 90%" in capsys.readouterr().out
+    frame = pd.read_parquet(tmp_path / "out" / "widths" / "waves-12-usual.parquet")
+    assert set(frame["model"]) == set(widths.MODELS)
+    for span in widths.SPANS:  # a factor above one is what intervals that hold too rarely need
+        assert ((frame[span] > 1.0) == (frame[f"{span} holds"] < 0.9)).all()
 
 
 def test_coupling_beside_independent_series(small, tmp_path, monkeypatch, capsys) -> None:
