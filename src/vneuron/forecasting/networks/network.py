@@ -25,10 +25,9 @@ from ..laws.predictive import TrajectoryDistribution
 from .base_path import BasePath
 from .features import Encoder, WindowFeatures
 from .forecast_network import AbstractForecastNetwork, Reading, check_conditions, check_units
+from .inputs import window_reader, with_mask, with_place
 from .loading import cosine_loading
-from .multiscale import MultiscaleReader
-from .normalisation import Location, WindowScale, window_scale
-from .patches import PatchReader
+from .normalisation import Location, window_scale
 from .path_noise import NoiseKind, PathNoise
 from .place_features import FeatureKind, PlaceFeatures
 from .pool import Margins, pooled_df
@@ -194,10 +193,7 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         if features != "window":
             self.place = PlaceFeatures(features, surroundings)
         channels = 2 if self.mask_inputs else 1
-        self.reader: MultiscaleReader | PatchReader | None = None
-        if encoder in ("multiscale", "patch"):
-            kind = MultiscaleReader if encoder == "multiscale" else PatchReader
-            self.reader = kind(self.input_size, channels)
+        self.reader = window_reader(encoder, self.input_size, channels)
         shape = self.input_size * channels if self.reader is None else self.reader.width
         widths = [shape + (0 if self.place is None else self.place.width), hidden]
         self.mean_residual: nn.Linear | None = None
@@ -291,10 +287,11 @@ class TrajectoryNetwork(AbstractForecastNetwork):
         rows = self.windows(context, observed, self.input_size)
         window = window_scale(rows.context, rows.observed, self.location)
         inputs = window.apply(rows.context)
-        seen = self._with_mask(inputs, rows.observed)
+        seen = with_mask(inputs, rows.observed) if self.mask_inputs else inputs
         if self.reader is not None:
             seen = self.reader(seen)
-        seen = self._with_place(seen, place, window)
+        if self.place is not None:
+            seen = with_place(seen, self.place, place, window, self.prior_lag)
         features = self.features(seen, batch)
         mean_path = self.mean_path(inputs[:batch])
         if self.mean_residual is not None:
@@ -360,22 +357,6 @@ class TrajectoryNetwork(AbstractForecastNetwork):
 
     def _own_df(self) -> Tensor | None:
         return None if self.raw_df is None else MINIMUM_DF + F.softplus(self.raw_df)
-
-    def _with_place(self, seen: Tensor, place: Place | None, window: WindowScale) -> Tensor:
-        if self.place is None:
-            return seen
-        if place is None:
-            raise ValueError(
-                "the network's features tell of a window's place, which is not given: pass "
-                "WindowBatch.inputs, or build it with features='window'"
-            )
-        return torch.cat([seen, self.place(place, window, self.prior_lag)], dim=-1)
-
-    def _with_mask(self, inputs: Tensor, observed: Tensor | None) -> Tensor:
-        if not self.mask_inputs:
-            return inputs
-        mask = torch.ones_like(inputs) if observed is None else observed.to(inputs.dtype)
-        return torch.cat([inputs, mask], dim=-1)
 
 
 def shared_row(scale: Tensor) -> Tensor:
