@@ -38,7 +38,9 @@ mean .61 and .66; joint NLL is level. Half-hourly electricity learns until the e
 the half costs .05 nats per step and 3% of the CRPS. At .01 learners of small steps rest too early;
 CRPS on rows before validation's at .01, at .003 and of the linear model, which never rests: ETTm1
 .3360, .3335, .3332; METR-LA .3088, .3082, .3082; ETTh1 .4404, .4407, .4405. At .001 all are as at
-.003, and four sets more are the same at all three."""
+.003, and four sets more are the same at all three. Margins that go back to the epoch of their
+lowest validation NLL when they settle are no better: over 14 files of 1,800 to 4,000 rows (one
+seed) CRPS is .4% and joint NLL .02 higher than of those that go on from where they are."""
 
 GAINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
