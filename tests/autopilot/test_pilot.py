@@ -149,6 +149,20 @@ def test_time_is_kept_and_leaves_a_model(frame: pd.DataFrame, tmp_path: Path) ->
     assert vn.EVEForecaster.load(found.result["run"]).config.horizon == 6
 
 
+def test_the_first_trial_is_awaited(frame: pd.DataFrame, tmp_path: Path) -> None:
+    found = pilot(trials=None, time=0.01, seeds=1).fit(frame, run_dir=tmp_path / "s")
+    assert found.result["states"] == {"complete": 1, "pruned": 0, "failed": 0}
+    assert any("longer than --time" in note for note in found.result["notes"])
+    assert vn.EVEForecaster.load(found.result["run"]).config.horizon == 6
+
+
+def test_workers_await_the_first_trial_too(frame: pd.DataFrame, tmp_path: Path) -> None:
+    searching = pilot(trials=None, time=0.01, seeds=1, workers=2)
+    found = searching.fit(frame, run_dir=tmp_path / "s")
+    assert found.result["states"]["complete"] >= 1
+    assert vn.EVEForecaster.load(found.result["run"]).config.horizon == 6
+
+
 @pytest.mark.parametrize("goal", ["lexicographic", "quality"])
 @pytest.mark.parametrize("pruner", ["hyperband", "vitals"])
 def test_other_goals(frame: pd.DataFrame, tmp_path: Path, goal: str, pruner: str) -> None:

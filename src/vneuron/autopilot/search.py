@@ -14,6 +14,7 @@ from ..forecasting.material import prepare
 from ..training.interruption import Interruption
 from .backend import optuna
 from .budget import Budget
+from .clock import Clock
 from .crew import Crew
 from .final import Comparison, compare, fit_winner
 from .leases import Owner, reclaim
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Search"]
 
 POLL_SECONDS = 1.0
-MOST_RESERVE = 0.6
-"""Of the time, at most so much is kept for what follows the search."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Search:
         self.plan = plan
         self.space = space
         self.interrupted = False
-        self.began = time.monotonic()
+        self.clock = Clock(budget)
         self.notes: list[str] = []
 
     # -- before ----------------------------------------------------------------------------
@@ -205,6 +204,8 @@ class Search:
             self.interrupted = True
         finally:
             progress.close()
+        if self.clock.is_over and not self.interrupted and counted(self.study) == 1:
+            self.notes.append("the first trial alone took longer than --time: give it more")
 
     def _alone(self, progress: SearchProgress) -> None:
         worker = Worker(
@@ -253,27 +254,7 @@ class Search:
         progress.update(len(done), counted(self.study) - len(done), best)
 
     def _deadline(self) -> float | None:
-        """When trials have to end, so that the final fit and the comparison are in time."""
-        seconds = self.budget.seconds
-        if seconds is None:
-            return None
-        fits = 1 + max(3 * self.budget.seeds - 1, 0)
-        reserve = min(1.2 * fits * self._fit_seconds(), MOST_RESERVE * seconds)
-        return self.began + seconds - reserve
-
-    def _fit_seconds(self) -> float:
-        """How long a final fit should take, by the trials so far."""
-        done = finished(self.study)
-        if not done:
-            return 0.0
-        seconds = sorted(trial.values["cpu_seconds"] for trial in done)
-        base = self.plan.base
-        examples = len(self.bench.material(base).train)
-        training = base.training(quiet=True)
-        a_pass = -(-examples // training.batch_size)
-        whole = min(max(a_pass, training.min_steps_per_epoch), 1000)
-        share = whole / min(whole, self.plan.steps or whole)
-        return seconds[len(seconds) // 2] / self.plan.folds * share
+        return self.clock.deadline(self.study, self.plan, self.bench)
 
     # -- after -----------------------------------------------------------------------------
 
@@ -292,9 +273,6 @@ class Search:
         winner = fit_winner(
             run, self.panel, config, self.bench, facts, quiet=self.quiet, say=self.say
         )
-        until = None
-        if self.budget.seconds is not None:
-            until = self.began + self.budget.seconds
         comparison = None
         if self.budget.seeds and not self.interrupted:
             comparison = compare(
@@ -303,7 +281,7 @@ class Search:
                 self.plan.base,
                 self.bench,
                 self.budget.seeds,
-                until=until,
+                until=self.clock.end,
                 say=self.say,
             )
         self._note(done, comparison)
@@ -313,7 +291,7 @@ class Search:
             run=run,
             comparison=comparison,
             trials=self.counts(),
-            seconds=time.monotonic() - self.began,
+            seconds=self.clock.elapsed,
             interrupted=self.interrupted,
             notes=tuple(self.notes),
         )
