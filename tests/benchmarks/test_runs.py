@@ -202,6 +202,21 @@ def test_forecasts_of_another_environment_are_scored_on_our_windows(
     assert student["train_cpu_seconds"] == 1.5
 
 
+def test_windows_further_apart_are_another_training(small_csv, tmp_path, monkeypatch) -> None:
+    """Of many training rows windows begin at every so-manieth only, and kept runs know it."""
+    script = tmp_path / "stub.py"
+    script.write_text(STUB)
+    monkeypatch.setattr("harness.neuralforecast.SCRIPT", script)
+    benchmark = Benchmark(tmp_path / "out", sys.executable)
+    strides = []
+    for most in (560, 559, 100):
+        monkeypatch.setattr("harness.neuralforecast.MOST_WINDOWS", most)
+        benchmark.run(request(small_csv, "nf_patchtst", nf_steps=3))
+        kept = (tmp_path / "out" / "neuralforecast").glob("*/job.json")
+        strides.append(sorted(json.loads(path.read_text())["stride"] for path in kept))
+    assert strides == [[1], [1, 2], [1, 2, 6]]
+
+
 def test_a_failure_over_there_is_one_line(small_csv, tmp_path, monkeypatch) -> None:
     script = tmp_path / "stub.py"
     script.write_text("raise SystemExit('no such library')")

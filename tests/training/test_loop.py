@@ -20,7 +20,7 @@ from vneuron.training.order import ExampleOrder
 from vneuron.training.outcome import StopReason
 from vneuron.training.run_folder import RunFolderError
 from vneuron.training.schedule import cosine
-from vneuron.training.state import ResumeError
+from vneuron.training.state import ResumeError, TrainingState
 
 SHORT = {"batch_size": 16, "min_steps_per_epoch": 4, "quiet": True, "device": "cpu"}
 
@@ -132,6 +132,16 @@ def test_of_sixteen_epochs_one_without_a_gain_is_no_sign_and_two_are(monkeypatch
     # settling begins after the fourth epoch, and the half of the run is over at 32
     stalled = weights_by_step([*falling[:2], 15.5, 14.95, *falling[4:]], epochs=16)
     assert moves(stalled) == [True] * 32 + [False] * 31
+
+
+def test_a_score_that_is_nan_has_not_fallen():
+    state = TrainingState(step=10)
+    for score in (math.nan, 4.0, math.nan, 3.0):
+        state.watch({"nll": score}, {"nll": 0.1}, patience=2)
+    assert (state.lowest, state.waited, state.settled) == ({"nll": 3.0}, {"nll": 0}, {})
+    for _ in range(2):
+        state.watch({"nll": math.nan}, {"nll": 0.1}, patience=2)
+    assert state.settled == {"nll": 10}
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ class TrainingState:
         """
         for name, gain in gains.items():
             lowest = self.lowest.get(name, math.inf)
-            if lowest - scores[name] < gain:
+            if not lowest - scores[name] >= gain:  # a score that is NaN has not fallen
                 self.waited[name] = self.waited.get(name, 0) + 1
                 if self.waited[name] >= patience:
                     self.settled.setdefault(name, self.step)
