@@ -77,7 +77,8 @@ def test_size_and_encoder_are_chosen_together_among_those_that_leave_windows(mon
     config = ForecasterConfig(horizon=4, hidden=8)
     sizes = {"train_size": 24, "val_size": 10, "test_size": 6}
     material = prepare(panel_of(logistic_map(40)), config, **sizes)
-    assert {size for size, *_ in tried} == {4, 7, 14}  # 21 + 4 rows and more are not there
+    # 14 leave 7 windows of the 17 that 4 leave, and 21 + 4 rows and more are not there
+    assert {size for size, *_ in tried} == {4, 7}
     assert {count for *_, count in tried} == {7}  # the same validation targets for each
     decided = material.config
     assert (decided.input_size, decided.encoder, decided.features) == (7, "mlp", "place")
@@ -156,6 +157,24 @@ def test_the_run_remembers_and_a_resumed_fit_does_not_choose_again(
     monkeypatch.setattr(context_choice, "trial", None)
     again = EVEForecaster(**open_options).fit(frame, run_dir=chosen, resume=True)
     pd.testing.assert_frame_equal(again.predict(frame), first.predict(frame))
+
+
+def test_a_look_back_leaves_half_of_the_windows_however_well_it_looks(monkeypatch):
+    tried = []
+
+    def longer_is_better(data, config):
+        tried.append(config.input_size)
+        return {Reader("linear", "window"): judged(1.0 / config.input_size)}
+
+    monkeypatch.setattr("vneuron.forecasting.material.encoder_scores", longer_is_better)
+    config = ForecasterConfig(6, None, features="window", start="level")
+    rows = panel_of(logistic_map(100))
+    found = prepare(rows, config, train_size=80, val_size=10)
+    # of 80 rows 6 before 6 leave 69 windows, 32 leave 43 and 45 leave 30
+    assert tried == [6, 10, 21, 32]
+    assert found.config.input_size == 32
+    prepare(rows, config, train_size=40, val_size=10)
+    assert tried[4:] == [6, 10]  # 21 leave 14 windows of 29
 
 
 def test_the_reference_network_has_an_encoder_of_its_own(frame, tiny, monkeypatch):

@@ -57,6 +57,13 @@ ILI and Weather, 3% on ETTh1, 1% on electricity."""
 MOST_SERIES = 1000
 """More are not told apart unless asked for: few windows would tell of each."""
 
+LEAST_WINDOWS = 0.5
+"""A look-back has to leave this share of the training windows that the shortest one leaves. Fewer
+lie next to the validation rows, all of them, and look better there than they carry. On ILI's 676
+weeks one of 450, which leaves 30%, wins the trials at 60 weeks (CRPS .194; 105 weeks .232) and has
+36% more error than 104 on the test rows, where this was seen; trained on 387 to 580 weeks such
+look-backs have 1.4 to 2.6 times the best one's CRPS on the rows that follow."""
+
 
 def input_sizes(horizon: int) -> tuple[int, ...]:
     """Candidates for the look-back: 1 to 7.5 horizons.

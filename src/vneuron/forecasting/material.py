@@ -14,6 +14,7 @@ from ..training.launch import check_devices
 from .config import ForecasterConfig
 from .context_choice import (
     EARLY,
+    LEAST_WINDOWS,
     choose_reader,
     encoder_scores,
     first_start,
@@ -220,14 +221,16 @@ def _with_input_size(
 ) -> ForecasterConfig:
     """The configuration with the input size, and the encoder, that do best on validation windows.
 
-    Validation targets are the same for every size; sizes that leave no windows are passed over.
-    What else the features tell is chosen afterwards, at the size that was found.
+    Validation targets are the same for every size. Sizes that leave no windows, or less than
+    `LEAST_WINDOWS` of those that the smallest leaves, are passed over. What else the features tell
+    is chosen afterwards, at the size that was found.
 
     Raises:
         DataError: not even the smallest size leaves windows.
     """
     found: dict[tuple[int, Reader], StepScores] = {}
     refused: DataError | None = None
+    most = 0
     first = Reader(
         "linear" if config.encoder == "auto" else config.encoder,
         "window" if config.features == "auto" else config.features,
@@ -240,6 +243,9 @@ def _with_input_size(
             material = prepare(panel, named, **sizes)
         except DataError as error:
             refused = refused or error
+            continue
+        most = max(most, len(material.train))
+        if len(material.train) < LEAST_WINDOWS * most:
             continue
         tried = replace(config, input_size=size, batch_size=material.config.batch_size)
         scores = encoder_scores(material.trial_data, tried)
