@@ -8,6 +8,7 @@ import conditioning
 import coupling
 import following
 import intervals
+import look_backs
 import novelty
 import pandas as pd
 import pytest
@@ -57,6 +58,23 @@ def test_widths_that_intervals_would_have_needed(small, tmp_path, monkeypatch, c
     assert set(frame["model"]) == set(widths.MODELS)
     for span in widths.SPANS:  # a factor above one is what intervals that hold too rarely need
         assert ((frame[span] > 1.0) == (frame[f"{span} holds"] < 0.9)).all()
+
+
+def test_look_backs_and_what_comes_of_a_bound(small_csv, tmp_path, monkeypatch, capsys) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    sizes = ["--horizon", "12", "--seeds", "0", "--train-size", "160", "--val-size", "60"]
+    monkeypatch.setattr(sys, "argv", ["look_backs.py", str(small_csv), *sizes, *out])
+    look_backs.main()
+    frame = pd.read_parquet(tmp_path / "out" / "look_backs" / "waves-12-160.parquet")
+    assert sorted(set(frame["look-back"])) == [12, 21, 42, 64, 90]
+    assert list(frame["encoder"][:3]) == list(look_backs.TRIED)
+    monkeypatch.setattr(sys, "argv", ["look_backs.py", "--table", *out])
+    look_backs.main()
+    assert "1 choices" in capsys.readouterr().out
+    free = look_backs.chosen(frame, 12, 160.0)
+    kept = frame[frame["windows"] >= 0.5 * frame["windows"].max()]
+    assert free["validation crps"] == kept["validation crps"].min()
+    assert look_backs.chosen(frame, 12, 16.0)["look-back"] <= 24
 
 
 def test_coupling_beside_independent_series(small, tmp_path, monkeypatch, capsys) -> None:

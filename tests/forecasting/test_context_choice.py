@@ -167,6 +167,7 @@ def test_a_look_back_leaves_half_of_the_windows_however_well_it_looks(monkeypatc
         return {Reader("linear", "window"): judged(1.0 / config.input_size)}
 
     monkeypatch.setattr("vneuron.forecasting.material.encoder_scores", longer_is_better)
+    monkeypatch.setattr(context_choice, "MOST_ROWS", 1.0)
     config = ForecasterConfig(6, None, features="window", start="level")
     rows = panel_of(logistic_map(100))
     found = prepare(rows, config, train_size=80, val_size=10)
@@ -175,6 +176,21 @@ def test_a_look_back_leaves_half_of_the_windows_however_well_it_looks(monkeypatc
     assert found.config.input_size == 32
     prepare(rows, config, train_size=40, val_size=10)
     assert tried[4:] == [6, 10]  # 21 leave 14 windows of 29
+
+
+def test_a_look_back_beyond_two_horizons_takes_a_fifth_of_the_rows_at_most(monkeypatch):
+    tried = []
+
+    def longer_is_better(data, config):
+        tried.append(config.input_size)
+        return {Reader("linear", "window"): judged(1.0 / config.input_size)}
+
+    monkeypatch.setattr("vneuron.forecasting.material.encoder_scores", longer_is_better)
+    config = ForecasterConfig(6, None, features="window", start="level")
+    rows = panel_of(logistic_map(200))
+    for train in (170, 159, 50):
+        prepare(rows, config, train_size=train, val_size=10)
+    assert tried == [6, 10, 21, 32, 6, 10, 21, 6, 10]
 
 
 def test_the_reference_network_has_an_encoder_of_its_own(frame, tiny, monkeypatch):

@@ -19,6 +19,7 @@ from .context_choice import (
     encoder_scores,
     first_start,
     input_sizes,
+    too_long,
 )
 from .data.calendar import periods_of
 from .data.counts import check_counts
@@ -221,9 +222,9 @@ def _with_input_size(
 ) -> ForecasterConfig:
     """The configuration with the input size, and the encoder, that do best on validation windows.
 
-    Validation targets are the same for every size. Sizes that leave no windows, or less than
-    `LEAST_WINDOWS` of those that the smallest leaves, are passed over. What else the features tell
-    is chosen afterwards, at the size that was found.
+    Validation targets are the same for every size. Sizes that leave no windows, or too few of those
+    that the smallest leaves, or that are too long for the rows (`too_long`), are passed over. What
+    else the features tell is chosen afterwards, at the size that was found.
 
     Raises:
         DataError: not even the smallest size leaves windows.
@@ -245,7 +246,8 @@ def _with_input_size(
             refused = refused or error
             continue
         most = max(most, len(material.train))
-        if len(material.train) < LEAST_WINDOWS * most:
+        few = len(material.train) < LEAST_WINDOWS * most
+        if few or too_long(size, config.horizon, material.split.train.lengths):
             continue
         tried = replace(config, input_size=size, batch_size=material.config.batch_size)
         scores = encoder_scores(material.trial_data, tried)
