@@ -7,8 +7,8 @@
 Every candidate for the look-back with every encoder that is tried, trained as the library's trials
 are; CRPS and NLL on validation windows and on those of the test rows. Rows that come before the
 usual test rows are what a rule may be made on. `--table` prints, over all that was run, what comes
-of the choice by validation CRPS where a look-back may have so many of the training rows at most
-(two horizons always): CRPS over the best candidate's on the test rows, and NLL above it.
+of the choice by validation CRPS where a look-back may have such a share of the training rows at
+most: CRPS over the best candidate's on the test rows, and NLL above it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ import torch
 import trained
 
 from vneuron.forecasting.config import ForecasterConfig
-from vneuron.forecasting.context_choice import JUDGED_WINDOWS, LEAST_WINDOWS, TRIED, input_sizes
+from vneuron.forecasting.context_choice import (
+    JUDGED_WINDOWS,
+    LEAST_WINDOWS,
+    SHORT_ROWS,
+    TRIED,
+    input_sizes,
+)
 from vneuron.forecasting.data.errors import DataError
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.windows import Windows, evenly_spaced, windows_between
@@ -104,9 +110,9 @@ def test_windows(material: Material) -> Windows:
 def print_table(folder: Path) -> None:
     frame = pd.concat(pd.read_parquet(path) for path in sorted(folder.glob("*.parquet")))
     found = []
-    for (data, rows, horizon, _), trials in frame.groupby(["data", "rows", "horizon", "seed"]):
+    for (data, rows, _, _), trials in frame.groupby(["data", "rows", "horizon", "seed"]):
         for share in SHARES:
-            best = chosen(trials, int(horizon), share * rows)
+            best = chosen(trials, share * rows)
             found.append(
                 {
                     "case": f"{data}, {rows} rows",
@@ -122,11 +128,12 @@ def print_table(folder: Path) -> None:
     print(f"\nCRPS over the best one's, by data\n{by_case.round(3).to_string()}")
 
 
-def chosen(trials: pd.DataFrame, horizon: int, most: float) -> pd.Series:
+def chosen(trials: pd.DataFrame, most: float) -> pd.Series:
     """The trial of the lowest validation CRPS among those whose look-back is allowed."""
-    short = trials["look-back"] <= max(2 * horizon, most)
+    short = trials["look-back"] <= max(SHORT_ROWS, most)
     enough = trials["windows"] >= LEAST_WINDOWS * trials["windows"].max()
-    kept = trials[short & enough]
+    shortest = trials["look-back"] == trials["look-back"].min()
+    kept = trials[shortest | (short & enough)]
     return kept.loc[kept["validation crps"].idxmin()]
 
 

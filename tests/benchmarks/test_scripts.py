@@ -71,10 +71,10 @@ def test_look_backs_and_what_comes_of_a_bound(small_csv, tmp_path, monkeypatch, 
     monkeypatch.setattr(sys, "argv", ["look_backs.py", "--table", *out])
     look_backs.main()
     assert "1 choices" in capsys.readouterr().out
-    free = look_backs.chosen(frame, 12, 160.0)
+    free = look_backs.chosen(frame, 160.0)
     kept = frame[frame["windows"] >= 0.5 * frame["windows"].max()]
     assert free["validation crps"] == kept["validation crps"].min()
-    assert look_backs.chosen(frame, 12, 16.0)["look-back"] <= 24
+    assert look_backs.chosen(frame, 16.0)["look-back"] <= 24
 
 
 def test_coupling_beside_independent_series(small, tmp_path, monkeypatch, capsys) -> None:

@@ -178,7 +178,7 @@ def test_a_look_back_leaves_half_of_the_windows_however_well_it_looks(monkeypatc
     assert tried[4:] == [6, 10]  # 21 leave 14 windows of 29
 
 
-def test_a_look_back_beyond_two_horizons_takes_a_fifth_of_the_rows_at_most(monkeypatch):
+def test_a_look_back_takes_a_fifth_of_the_rows_at_most(monkeypatch):
     tried = []
 
     def longer_is_better(data, config):
@@ -188,9 +188,12 @@ def test_a_look_back_beyond_two_horizons_takes_a_fifth_of_the_rows_at_most(monke
     monkeypatch.setattr("vneuron.forecasting.material.encoder_scores", longer_is_better)
     config = ForecasterConfig(6, None, features="window", start="level")
     rows = panel_of(logistic_map(200))
-    for train in (170, 159, 50):
+    for train in (170, 159, 50, 40):  # up to 24 rows are never too long, but may leave too few
         prepare(rows, config, train_size=train, val_size=10)
-    assert tried == [6, 10, 21, 32, 6, 10, 21, 6, 10]
+    assert tried == [6, 10, 21, 32, 6, 10, 21, 6, 10, 21, 6, 10]
+    tried.clear()  # the shortest is there whatever the rows
+    prepare(rows, replace(config, horizon=60), train_size=130, val_size=60)
+    assert tried == [60]
 
 
 def test_the_reference_network_has_an_encoder_of_its_own(frame, tiny, monkeypatch):

@@ -222,8 +222,8 @@ def _with_input_size(
 ) -> ForecasterConfig:
     """The configuration with the input size, and the encoder, that do best on validation windows.
 
-    Validation targets are the same for every size. Sizes that leave no windows, or too few of those
-    that the smallest leaves, or that are too long for the rows (`too_long`), are passed over. What
+    Validation targets are the same for every size. Sizes that leave no windows are passed over, and
+    beside the smallest those that leave too few of its windows or are `too_long` for the rows. What
     else the features tell is chosen afterwards, at the size that was found.
 
     Raises:
@@ -247,7 +247,7 @@ def _with_input_size(
             continue
         most = max(most, len(material.train))
         few = len(material.train) < LEAST_WINDOWS * most
-        if few or too_long(size, config.horizon, material.split.train.lengths):
+        if found and (few or too_long(size, float(np.median(material.split.train.lengths)))):
             continue
         tried = replace(config, input_size=size, batch_size=material.config.batch_size)
         scores = encoder_scores(material.trial_data, tried)
