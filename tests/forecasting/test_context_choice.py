@@ -192,7 +192,7 @@ def test_a_look_back_takes_a_fifth_of_the_rows_at_most(monkeypatch):
         prepare(rows, config, train_size=train, val_size=10)
     assert tried == [6, 10, 21, 32, 6, 10, 21, 6, 10, 21, 6, 10]
     tried.clear()  # the shortest is there whatever the rows
-    prepare(rows, replace(config, horizon=60), train_size=130, val_size=60)
+    prepare(rows, replace(config, horizon=60), train_size=130, val_size=60, test_size=0)
     assert tried == [60]
 
 
