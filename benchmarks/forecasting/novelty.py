@@ -47,11 +47,13 @@ def main() -> None:
         field, _, material = trained(arguments, seed)
         shop = workshop(arguments, seed)
         twins = [shop.member(k).contender("twin")[0].network for k in range(MEMBERS)]
-        judge = Judge(field.eve.network, twins, *contexts(material.train, SEEN))
+        seen = contexts(material.train, SEEN)
+        judge = Judge(field.eve.network, twins, *seen, arguments.input_size)
         random = np.random.default_rng(seed)
         test, place = contexts(material_test(material, arguments), arguments.windows)
         usual = judge(test, place)
-        cases = {name: fault(test, random) for name, fault in FAULTS.items()}
+        near = test[:, -arguments.input_size :]
+        cases = {name: ending(test, fault(near, random)) for name, fault in FAULTS.items()}
         for path in arguments.other:
             cases[path.split("/")[-1].split(".")[0]] = other_contexts(path, test.shape, random)
         for case, faulty in cases.items():
@@ -77,8 +79,13 @@ def contexts(windows, count: int) -> tuple[np.ndarray, Place | None]:
     return batch.context.double().numpy(), batch.place
 
 
+def ending(contexts: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """The contexts with other last rows: what a second reader sees before them stays."""
+    return np.concatenate([contexts[:, : -near.shape[1]], near], axis=1)
+
+
 def material_test(material, arguments):
-    sizes = arguments.input_size, arguments.horizon
+    sizes = material.config.lookback, arguments.horizon
     return windows_between(material.flat, material.split.test, *sizes)
 
 
@@ -94,17 +101,23 @@ def other_contexts(path: str, shape: tuple[int, int], random: np.random.Generato
 
 
 class Judge:
-    """All scores of contexts [windows, L]; higher is stranger."""
+    """All scores of contexts [windows, L]; higher is stranger.
 
-    def __init__(self, network, twins: list, seen: np.ndarray, place: Place | None) -> None:
-        self.network, self.twins = network, twins
-        self.familiarity = Familiarity.fit(seen)
+    Networks read all of a context; looks and components are those of the rows that the first
+    reader sees, which is what the library's novelty goes by.
+    """
+
+    def __init__(
+        self, network, twins: list, seen: np.ndarray, place: Place | None, near: int
+    ) -> None:
+        self.network, self.twins, self.near = network, twins, near
+        self.familiarity = Familiarity.fit(seen[:, -near:])
         _, features = self.read(seen, place)
         self.centre = features.mean(0)
         covariance = np.cov(features.T)
         ridge = 1e-2 * np.trace(covariance) / len(covariance)
         self.precision = np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
-        unit = normalised(seen)
+        unit = normalised(seen[:, -near:])
         self.mean = unit.mean(0)
         _, vectors = np.linalg.eigh((unit - self.mean).T @ (unit - self.mean))
         self.basis = vectors[:, ::-1][:, :COMPONENTS]
@@ -115,10 +128,11 @@ class Judge:
         reading, features = self.read(x, place)
         path = self.network.distribution(reading)
         units = novelty(self.network.units, reading.latent).double().numpy()
-        looks = self.familiarity.nats(context.double().numpy())
+        near = x[:, -self.near :]
+        looks = self.familiarity.nats(torch.from_numpy(near).float().double().numpy())
         means = torch.stack([twin(context, None, place).point() for twin in self.twins])
         off = features - self.centre
-        gap = normalised(x) - self.mean
+        gap = normalised(near) - self.mean
         return {
             "novelty": units + looks,
             "units": units,
