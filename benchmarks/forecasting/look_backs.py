@@ -14,7 +14,7 @@ most: CRPS over the best candidate's on the test rows, and NLL above it.
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,20 +33,18 @@ from vneuron.forecasting.context_choice import (
 )
 from vneuron.forecasting.data.errors import DataError
 from vneuron.forecasting.data.frame import Panel
-from vneuron.forecasting.data.windows import Windows, evenly_spaced, windows_between
+from vneuron.forecasting.data.windows import Windows, evenly_spaced
 from vneuron.forecasting.evaluation import step_scores
-from vneuron.forecasting.material import Material, prepare
+from vneuron.forecasting.material import prepare
 from vneuron.forecasting.trial import Reader, trained_trial
 
 SHARES = (0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 1.0)
 
 
 def main() -> None:
-    if "--table" in sys.argv:
-        tables = ArgumentParser()
-        tables.add_argument("--table", action="store_true")
-        tables.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
-        print_table(tables.parse_args().out / "look_backs")
+    kept = trained.table_folder("look_backs")
+    if kept is not None:
+        print_table(kept)
         return
     arguments = trained.parser(__doc__).parse_args()
     rows = []
@@ -76,7 +74,7 @@ def of_size(panel: Panel, config: ForecasterConfig, sizes: dict) -> list[dict[st
         return []
     data = material.trial_data
     data = data._replace(validation=some(data.validation))
-    after = some(test_windows(material))
+    after = some(trained.tested(material))
     rows = []
     for encoder in TRIED:
         network, promised = trained_trial(Reader(encoder, "window"), data, material.config)
@@ -100,11 +98,6 @@ def of_size(panel: Panel, config: ForecasterConfig, sizes: dict) -> list[dict[st
 
 def some(windows: Windows) -> Windows:
     return windows.take(evenly_spaced(len(windows), JUDGED_WINDOWS))
-
-
-def test_windows(material: Material) -> Windows:
-    config = material.config
-    return windows_between(material.flat, material.split.test, config.context_size, config.horizon)
 
 
 def print_table(folder: Path) -> None:

@@ -23,12 +23,12 @@ import pandas as pd
 import torch
 from faults import FAULTS
 from harness.models import MEMBERS
-from trained import name_of, parser, trained, workshop
+from trained import name_of, parser, tested, trained, workshop
 
 from vneuron.forecasting.data.place import Place
 from vneuron.forecasting.data.scaling import Scaling
 from vneuron.forecasting.data.tables import read_table
-from vneuron.forecasting.data.windows import evenly_spaced, flatten, windows_between
+from vneuron.forecasting.data.windows import evenly_spaced, flatten
 from vneuron.forecasting.familiarity import Familiarity
 from vneuron.forecasting.networks.forecast_network import Reading
 from vneuron.forecasting.novelty import novelty
@@ -50,7 +50,7 @@ def main() -> None:
         seen = contexts(material.train, SEEN)
         judge = Judge(field.eve.network, twins, *seen, arguments.input_size)
         random = np.random.default_rng(seed)
-        test, place = contexts(material_test(material, arguments), arguments.windows)
+        test, place = contexts(tested(material), arguments.windows)
         usual = judge(test, place)
         near = test[:, -arguments.input_size :]
         cases = {name: ending(test, fault(near, random)) for name, fault in FAULTS.items()}
@@ -82,11 +82,6 @@ def contexts(windows, count: int) -> tuple[np.ndarray, Place | None]:
 def ending(contexts: np.ndarray, near: np.ndarray) -> np.ndarray:
     """The contexts with other last rows: what a second reader sees before them stays."""
     return np.concatenate([contexts[:, : -near.shape[1]], near], axis=1)
-
-
-def material_test(material, arguments):
-    sizes = material.config.lookback, arguments.horizon
-    return windows_between(material.flat, material.split.test, *sizes)
 
 
 def other_contexts(path: str, shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:

@@ -19,8 +19,6 @@ horizons that were run.
 
 from __future__ import annotations
 
-import sys
-from argparse import ArgumentParser
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,13 +84,11 @@ class Scores(NamedTuple):
 
 
 def main() -> None:
-    parser = trained.parser(__doc__)
-    if "--table" in sys.argv:
-        tables = ArgumentParser()
-        tables.add_argument("--table", action="store_true")
-        tables.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
-        print_table(tables.parse_args().out / "readers")
+    kept = trained.table_folder("readers")
+    if kept is not None:
+        print_table(kept)
         return
+    parser = trained.parser(__doc__)
     parser.add_argument("--far", type=int, nargs="+", default=[], metavar="ROWS")
     parser.add_argument("--short", type=int, nargs="+", default=[], metavar="ROWS")
     arguments = parser.parse_args()

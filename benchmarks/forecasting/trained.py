@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.contenders import CONTENDERS
 from vneuron.forecasting.data.frame import Panel
 from vneuron.forecasting.data.tables import read_table
+from vneuron.forecasting.data.windows import Windows, windows_between
 from vneuron.forecasting.material import Material
 
 
@@ -33,6 +35,17 @@ def parser(description: str | None) -> ArgumentParser:
     found.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     found.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
     return found
+
+
+def table_folder(kind: str) -> Path | None:
+    """Where results of a kind lie, if the command line asks for their `--table` alone."""
+    if "--table" not in sys.argv:
+        return None
+    tables = ArgumentParser()
+    tables.add_argument("--table", action="store_true")
+    tables.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
+    out: Path = tables.parse_args().out
+    return out / kind
 
 
 def name_of(arguments: Namespace) -> str:
@@ -60,6 +73,12 @@ def trained(arguments: Namespace, seed: int) -> tuple[Field, Panel, Material]:
     shop = workshop(arguments, seed)
     models = {name: shop.contender(name)[0] for name in CONTENDERS}
     return Field(models, residual=None, season=1), shop.panel, shop.material
+
+
+def tested(material: Material) -> Windows:
+    """Windows of the test rows, as far back as the longest reader looks."""
+    config = material.config
+    return windows_between(material.flat, material.split.test, config.lookback, config.horizon)
 
 
 def ready(shop: Workshop, names: tuple[str, ...]) -> dict[str, Ready]:

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import torch
 from harness.scoring import Forecast
-from trained import name_of, parser, ready, workshop
+from trained import name_of, parser, ready, tested, workshop
 
-from vneuron.forecasting.data.windows import Windows, evenly_spaced, windows_between
+from vneuron.forecasting.data.windows import Windows, evenly_spaced
 
 MODELS = ("EVE", "lowrank", "twin", "linear")
 SPANS = ("training", "validation", "test")
@@ -31,9 +31,7 @@ def main() -> None:
     for seed in arguments.seeds:
         shop = workshop(arguments, seed)
         material = shop.material
-        test = windows_between(
-            material.flat, material.split.test, material.config.lookback, arguments.horizon
-        )
+        test = tested(material)
         spans = dict(zip(SPANS, (material.train, material.validation, test), strict=True))
         for name, model in ready(shop, MODELS).items():
             row: dict[str, object] = {"model": name, "seed": seed}

@@ -159,14 +159,20 @@ def test_the_run_remembers_and_a_resumed_fit_does_not_choose_again(
     pd.testing.assert_frame_equal(again.predict(frame), first.predict(frame))
 
 
-def test_a_look_back_leaves_half_of_the_windows_however_well_it_looks(monkeypatch):
-    tried = []
+@pytest.fixture
+def tried(monkeypatch):
+    """Look-backs that were tried, where longer ones look better."""
+    sizes = []
 
     def longer_is_better(data, config):
-        tried.append(config.input_size)
+        sizes.append(config.input_size)
         return {Reader("linear", "window"): judged(1.0 / config.input_size)}
 
     monkeypatch.setattr("vneuron.forecasting.material.encoder_scores", longer_is_better)
+    return sizes
+
+
+def test_a_look_back_leaves_half_of_the_windows_however_well_it_looks(tried, monkeypatch):
     monkeypatch.setattr(context_choice, "MOST_ROWS", 1.0)
     config = ForecasterConfig(6, None, features="window", start="level")
     rows = panel_of(logistic_map(100))
@@ -178,14 +184,7 @@ def test_a_look_back_leaves_half_of_the_windows_however_well_it_looks(monkeypatc
     assert tried[4:] == [6, 10]  # 21 leave 14 windows of 29
 
 
-def test_a_look_back_takes_a_fifth_of_the_rows_at_most(monkeypatch):
-    tried = []
-
-    def longer_is_better(data, config):
-        tried.append(config.input_size)
-        return {Reader("linear", "window"): judged(1.0 / config.input_size)}
-
-    monkeypatch.setattr("vneuron.forecasting.material.encoder_scores", longer_is_better)
+def test_a_look_back_takes_a_fifth_of_the_rows_at_most(tried):
     config = ForecasterConfig(6, None, features="window", start="level")
     rows = panel_of(logistic_map(200))
     for train in (170, 159, 50, 40):  # up to 24 rows are never too long, but may leave too few

@@ -49,11 +49,12 @@ class Clock:
 
         The first trial is awaited, however long it takes: without one nothing is found at all.
         """
-        if self.end is None or self.budget.seconds is None or not counted(study):
+        seconds = self.budget.seconds
+        if seconds is None or not counted(study):
             return None
         fits = 1 + max(3 * self.budget.seeds - 1, 0)
         reserve = 1.2 * fits * _fit_seconds(study, plan, bench)
-        return self.end - min(reserve, MOST_RESERVE * self.budget.seconds)
+        return self.began + seconds - min(reserve, MOST_RESERVE * seconds)
 
 
 def _fit_seconds(study: optuna.Study, plan: Plan, bench: Workbench) -> float:

@@ -248,7 +248,7 @@ def _with_input_size(
         most = max(most, len(material.train))
         few = len(material.train) < LEAST_WINDOWS * most
         if found and (few or too_long(size, float(np.median(material.split.train.lengths)))):
-            continue
+            break  # sizes rise: what follows is no shorter
         tried = replace(config, input_size=size, batch_size=material.config.batch_size)
         scores = encoder_scores(material.trial_data, tried)
         found |= {(size, reader): score for reader, score in scores.items()}
