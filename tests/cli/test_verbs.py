@@ -221,6 +221,13 @@ def test_forecasts_given_what_is_known(vneuron, fitted, place):
     wide.to_csv(place / "wide.csv", index=False)
     same = read(vneuron("forecast", fitted.run, "--observed", "wide.csv").out)
     pd.testing.assert_frame_equal(found, same)
+    law = {"scale_weight": 1.0, "outlier": float("inf")}
+    said = vneuron(
+        *("forecast", fitted.run, "--observed", "seen.csv"),
+        *("--scale-weight", "1", "--outlier", "inf"),
+    )
+    expected = EVEForecaster.load(fitted.run).condition(observed=given, **law).predict()
+    pd.testing.assert_frame_equal(read(said.out), expected, check_dtype=False)
     absent = vneuron("forecast", fitted.run, "--observed", "none.csv")
     assert (absent.code, absent.out) == (2, "")
     assert "--observed is none.csv: there is no such file" in absent.err

@@ -81,6 +81,39 @@ def test_in_parts_or_at_once(fitted, ahead):
     pd.testing.assert_frame_equal(at_once, parts)
 
 
+def test_what_lies_impossibly_far_off_tells_no_more_than_the_limit(fitted, ahead):
+    far = observed_of(ahead, shift=1e4)
+    found = fitted.condition(observed=far)
+    rest = rest_of(found.predict(level=[80]))
+    free, law = rest_of(ahead), rest_of(fitted.condition(observed=far, outlier=np.inf).predict())
+    # the law itself takes the others along, thousands off and as wide
+    assert (law["EVE"] - free["EVE"]).max() > 100
+    assert np.abs(rest["EVE"] - free["EVE"]).max() < 20
+    assert (width(rest) < 20 * width(free)).all()
+    np.testing.assert_allclose(found.predict()["EVE"][:2], far["y"][:2])
+    # as if they lay at the limit, and no further than those that lie still further off
+    path = found.before[0].path
+    at = (path.loc + 8.0 * path.scale)[:, :2].numpy().ravel()
+    limit = fitted.condition(observed=far.assign(y=at), outlier=np.inf, scale_weight=0.1)
+    pd.testing.assert_frame_equal(rest, rest_of(limit.predict(level=[80])))
+    further = fitted.condition(observed=observed_of(ahead, shift=1e7)).predict(level=[80])
+    pd.testing.assert_frame_equal(rest, rest_of(further))
+    # in parts as at once: far off is measured from the forecast with nothing known
+    parts = fitted.condition(observed=far.iloc[::2]).condition(observed=far).predict(level=[80])
+    pd.testing.assert_frame_equal(parts, found.predict(level=[80]))
+    given = observed_of(ahead)
+    pd.testing.assert_frame_equal(
+        fitted.condition(observed=given).predict(),
+        fitted.condition(observed=given, outlier=np.inf, scale_weight=0.1).predict(),
+    )
+
+
+@pytest.mark.parametrize("scales", [0.0, -1.0, np.nan])
+def test_a_limit_has_to_be_positive(fitted, scales):
+    with pytest.raises(ValueError, match=r"outlier is .*, expected the positive number of scales"):
+        fitted.condition(total=3.0, outlier=scales)
+
+
 def test_bounds_hold_and_are_judged(fitted, ahead):
     low, high = ahead["EVE"].min() - 2.0, ahead["EVE"].max() + 0.2
     known = fitted.condition(observed=observed_of(ahead, 1, -0.1), bounds=(low, high), seed=3)

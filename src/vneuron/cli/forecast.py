@@ -84,11 +84,21 @@ def run(
         typer.Option(help="No step rises above it.", rich_help_panel=KNOWN),
     ] = None,
     scale_weight: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="From 0 to 1, how far these may narrow or widen the rest.", rich_help_panel=KNOWN
+            help="From 0 to 1, how far these may narrow or widen the rest; .1 unless given, and "
+            "1 is the model's law.",
+            rich_help_panel=KNOWN,
         ),
-    ] = 1.0,
+    ] = None,
+    outlier: Annotated[
+        float | None,
+        typer.Option(
+            help="Observed values further than so many scales from their forecast tell other "
+            "steps no more than that; 8 unless given, inf for the model's law.",
+            rich_help_panel=KNOWN,
+        ),
+    ] = None,
     follow: options.Follow = False,
     id_col: options.IdCol = None,
     time_col: options.TimeCol = None,
@@ -109,7 +119,9 @@ def run(
 
     console = Console(quiet=quiet)
     _check_out(out)
-    _check_known((observed, total, lower, upper), across, aggregate, paths, scale_weight)
+    told = {"scale_weight": scale_weight, "outlier": outlier}
+    trust: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    _check_known((observed, total, lower, upper), across, aggregate, paths, trust)
     _check_alone(paths, aggregate, over, uncertainty)
     forecaster = EVEForecaster.load(run, device=device)  # type: ignore[arg-type]  # the config checks it
     form: dict[str, Any] = {
@@ -135,7 +147,7 @@ def run(
     console.notes(forecaster.model.notes_on(panel))
     known = _known(run, facts, panel, horizon, (id_col, time_col, delimiter))
     if known:
-        given = forecaster.condition(**known, scale_weight=scale_weight, df=frame, seed=seed)
+        given = forecaster.condition(**known, **trust, df=frame, seed=seed)
         if "bounds" in known:
             chance = float(given.probability()["probability"].min())
             console.say(f"the bounds hold with probability {chance:.3g} in the least likely series")
@@ -256,12 +268,13 @@ def _check_known(
     across: bool,
     aggregate: str | None,
     paths: int | None,
-    scale_weight: float,
+    trust: dict[str, Any],
 ) -> None:
     known = any(each is not None for each in facts)
-    if scale_weight != 1.0 and not known:
+    if trust and not known:
+        name = next(iter(trust)).replace("_", "-")
         raise ValueError(
-            "--scale-weight says how far what is known may narrow the rest: give --observed, "
+            f"--{name} says how far what is known counts for the rest: give --observed, "
             "--total, --lower or --upper too"
         )
     if across and (aggregate is None or paths is not None or known):

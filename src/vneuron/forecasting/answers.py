@@ -13,7 +13,7 @@ from ..vitals.health import Health
 from . import frames, store
 from .across import Across, total
 from .aggregate import Statistic
-from .conditional import ConditionalForecast
+from .conditional import OUTLIER, SCALE_WEIGHT, ConditionalForecast
 from .data.frame import Panel
 from .evaluation import Evaluation
 from .fan import fan_window, one_series
@@ -150,7 +150,8 @@ class AbstractForecaster(ABC):
         bounds: Bounds | None = None,
         *,
         linear: Linear | None = None,
-        scale_weight: float = 1.0,
+        scale_weight: float = SCALE_WEIGHT,
+        outlier: float = OUTLIER,
         df: object = None,
         seed: int = 0,
     ) -> ConditionalForecast:
@@ -171,6 +172,9 @@ class AbstractForecaster(ABC):
             scale_weight: from 0 to 1, how far what is known may narrow or widen the rest by a
                 common factor (the t's mixing variable). 1 is the model's conditional law; .1 gave
                 better densities on all data tried, see the results. Locations do not change.
+            outlier: how many scales of its step an observed value may lie from the forecast and
+                still tell other steps all that it says; what lies further tells them no more than
+                that. inf is the model's conditional law.
             df: as in `predict`.
             seed: of draws within bounds.
 
@@ -181,10 +185,11 @@ class AbstractForecaster(ABC):
         Raises:
             DataError: what is given does not fit the forecast, or contradicts itself.
             ValueError: a sum that is known already; bounds of a probability below 1e-12; a
-                weight out of range; or a forecast that is no multivariate t (the reference
-                network's, and those of counts).
+                weight or number of scales out of range; or a forecast that is no multivariate t
+                (the reference network's, and those of counts).
         """
-        start = ConditionalForecast.of(self.model, self._context(df), scale_weight, seed)
+        panel = self._context(df)
+        start = ConditionalForecast.of(self.model, panel, scale_weight, outlier, seed)
         return start.condition(observed, total, bounds, linear)
 
     # -- judgement ---------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,20 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+SCALE_WEIGHT = 0.1
+"""How much of what observed steps say about the common spread is believed. With all of it the 72
+steps that follow 24 observed ones lose .005 to .06 nats per step against .1 on validation rows of
+ETTh1, ETTm1, Exchange, ILI and Weather, and on ETTm1 and Weather against no conditioning at all;
+.03 to .3 differ by little."""
+
+OUTLIER = 8.0
+"""Scales of its step beyond which an observed value tells the others no more. A dry window's rain
+has a scale of 1e-5 of its deviation, and the first drop lies 47,000 of them off: taken at its word
+it widens all that follows (Weather, CRPS of the rest .227 in place of .194 on validation rows;
+.191 with 5, .200 with 12). On ETTh1, Exchange, ETTm1 and ILI it costs up to .3% of the CRPS and
+.001 nats per step."""
+
+
 @dataclass(frozen=True, eq=False)
 class ConditionalForecast:
     """What a forecaster says of its next H steps, given what is known; answers like a forecast.
@@ -38,31 +52,46 @@ class ConditionalForecast:
     Attributes:
         model: the fitted model.
         panel: the series that are forecast.
-        exact: forecasts given all but the bounds, some series each.
+        before: forecasts with nothing known, some series each.
+        exact: the same given all but the bounds.
         lower: of each step, [series, H], −inf where open.
         upper: likewise, inf where open.
         seed: of draws within bounds.
+        outlier: scales beyond which an observed value tells other steps no more.
     """
 
     model: FittedModel
     panel: Panel
+    before: tuple[RawForecast, ...]
     exact: tuple[RawForecast, ...]
     lower: Floats
     upper: Floats
     seed: int
+    outlier: float = OUTLIER
 
     @classmethod
     def of(
-        cls, model: FittedModel, panel: Panel, scale_weight: float = 1.0, seed: int = 0
+        cls,
+        model: FittedModel,
+        panel: Panel,
+        scale_weight: float = SCALE_WEIGHT,
+        outlier: float = OUTLIER,
+        seed: int = 0,
     ) -> ConditionalForecast:
         """The forecast of a panel's next steps, with nothing known yet.
 
         Raises:
-            ValueError: the network's forecast is no multivariate t, or a weight out of range.
+            ValueError: the network's forecast is no multivariate t, or a weight or number of
+                scales out of range.
         """
+        if not outlier > 0.0:
+            raise ValueError(
+                f"outlier is {outlier}, expected the positive number of scales beyond which an "
+                "observed value tells other steps no more (inf: it always does)"
+            )
         windows, scaling = model.last_windows(panel), model.scaling(panel)
         size = frames.at_once(DRAWS, model.config.horizon)
-        found = []
+        before, found = [], []
         for forecast in model.raw_forecasts(windows, scaling, size, novelty=True):
             if not isinstance(forecast.path, TrajectoryDistribution):
                 raise ValueError(
@@ -72,9 +101,11 @@ class ConditionalForecast:
                     "'student' or 'gaussian'"
                 )
             path = ConditionedTrajectory.of(forecast.path, scale_weight)
+            before.append(forecast)
             found.append(forecast._replace(path=path))
         open_end = np.full((len(panel), model.config.horizon), np.inf)
-        return cls(model, panel, tuple(found), -open_end, open_end, seed)
+        known = tuple(before), tuple(found)
+        return cls(model, panel, *known, -open_end, open_end, seed, outlier)
 
     def condition(
         self,
@@ -95,13 +126,12 @@ class ConditionalForecast:
             self.panel, self.model.config.horizon, observed, total, bounds, linear
         )
         self._refuse_other_values(more)
-        found = ConditionalForecast(
-            self.model,
-            self.panel,
-            tuple(_given(forecast, more) for forecast in self.exact),
-            np.maximum(self.lower, more.lower),
-            np.minimum(self.upper, more.upper),
-            self.seed,
+        pairs = zip(self.before, self.exact, strict=True)
+        found = replace(
+            self,
+            exact=tuple(_given(first, last, more, self.outlier) for first, last in pairs),
+            lower=np.maximum(self.lower, more.lower),
+            upper=np.minimum(self.upper, more.upper),
         )
         found._forecasts  # noqa: B018 (bounds that cannot hold are refused here, not at an answer)
         return found
@@ -223,15 +253,22 @@ class ConditionalForecast:
         return tuple(found), log_probability, effective
 
 
-def _given(forecast: RawForecast, more: Knowledge) -> RawForecast:
-    """One batch of forecasts given what is known of its series."""
-    path = forecast.path
+def _given(
+    before: RawForecast, forecast: RawForecast, more: Knowledge, outlier: float
+) -> RawForecast:
+    """One batch of forecasts given what is known of its series.
+
+    What lies far off is measured by the forecast with nothing known, so that steps observed in
+    parts say what they say together.
+    """
+    free, path = before.path, forecast.path
+    assert isinstance(free, TrajectoryDistribution)
     assert isinstance(path, ConditionedTrajectory)
     series = forecast.series
     y = torch.from_numpy(more.observed[series])
     seen = ~y.isnan()
     if bool(seen.any()):
-        path = path.observe(y, seen)
+        path = path.observe(y, seen, free.within(y, outlier))
     if more.weights.shape[1]:
         weights, values = more.weights[series], more.values[series]
         path = path.equate(torch.from_numpy(weights), torch.from_numpy(values))

@@ -305,3 +305,30 @@ def test_sums_that_are_known_already_are_refused():
         once.equate(2.0 * total, value)
     with pytest.raises(ValueError, match="says nothing new"):
         start.equate(total.expand(-1, 2, -1), value.expand(-1, 2))
+
+
+@pytest.mark.parametrize("noise", NOISE)
+@pytest.mark.parametrize("df", DF)
+def test_steps_may_tell_less_than_they_are(df, noise):
+    start = ConditionedTrajectory.of(path_of(df, noise=noise))
+    y, seen = some_seen()
+    told = y.clamp(-0.5, 0.5)
+    found, other = start.observe(y, seen, told), start.observe(told, seen)
+    torch.testing.assert_close(found.loc, torch.where(seen, y, other.loc))
+    torch.testing.assert_close(found.scale(), other.scale())
+    # sums of known steps count with what they are
+    rest = torch.where(seen, 0.0, 1.0).double()[:, None]
+    if bool((rest.sum(-1) > 1).all()):
+        whole = torch.ones(BATCH, 1, H).double()
+        value = (found.loc.sum(-1) + 1.0)[:, None]
+        gain = found.equate(whole, value).loc - found.loc
+        torch.testing.assert_close(gain.sum(-1), torch.ones(BATCH).double())
+        assert not bool(gain[seen].any())
+
+
+def test_a_path_is_drawn_in_by_scales_of_its_steps():
+    path = path_of()
+    far = path.loc + path.scale * torch.linspace(-20.0, 20.0, H, dtype=torch.float64)
+    within = path.residual(path.within(far, 3.0))
+    torch.testing.assert_close(within, path.residual(far).clamp(-3.0, 3.0))
+    torch.testing.assert_close(path.within(far, torch.inf), far)

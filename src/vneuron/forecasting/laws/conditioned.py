@@ -18,6 +18,8 @@ noise, and each is an equality like any other.
 With `scale_weight` w below one, δ and F count w times in ν' and in the factor: the evidence on g,
 the spread that all steps share, is tempered, that on everything else is not. A model in which g
 holds for the whole path learns it from a few steps with more certainty than data bear out.
+With values `told` other than those observed, the rest is given these: a robust posterior, whose
+influence is bounded as Huber's ψ bounds it.
 
 Source: Ding (2016), The American Statistician 70(3), for the conditional t.
 """
@@ -120,19 +122,22 @@ class ConditionedTrajectory(AbstractTrajectory):
 
     # -- learning more -----------------------------------------------------------------------
 
-    def observe(self, y: Tensor, seen: Tensor) -> ConditionedTrajectory:
+    def observe(self, y: Tensor, seen: Tensor, told: Tensor | None = None) -> ConditionedTrajectory:
         """Given the values of some steps.
 
         Args:
             y: [batch, H]; counts where seen.
             seen: mask [batch, H]; steps that are known already are left as they are.
+            told: [batch, H], what these steps tell of the others: the law of those is the one
+                given these values; None is y. A value that the law holds for impossible says that
+                the law is wrong there, and nothing sensible of other steps.
         """
-        seen = seen & self.unknown
+        seen, told = seen & self.unknown, y if told is None else told
         if self.rows.shape[1] or self.persistence is not None:
-            return self._observe_as_equalities(y, seen)
+            return self._observe_as_equalities(y, seen, told)
         precision = torch.where(seen, self.own, torch.ones_like(self.own)).square().reciprocal()
         weight = torch.where(seen, precision, torch.zeros_like(precision))
-        residual = torch.where(seen, y - self.loc, torch.zeros_like(y))
+        residual = torch.where(seen, told - self.loc, torch.zeros_like(y))
         prior = GaussianBelief.standard(self.shared[:, 0])
         evidence = linear_evidence(prior.shift, self.shared, residual, weight)
         units = natural_step(prior, prior, evidence)
@@ -149,11 +154,13 @@ class ConditionedTrajectory(AbstractTrajectory):
             known=self.known | seen,
         )._rescaled(delta, seen.sum(-1))
 
-    def _observe_as_equalities(self, y: Tensor, seen: Tensor) -> ConditionedTrajectory:
+    def _observe_as_equalities(
+        self, y: Tensor, seen: Tensor, told: Tensor
+    ) -> ConditionedTrajectory:
         """One selecting row for each step that some window saw."""
         some = seen.any(0)
         select = torch.diag_embed(seen.to(self.loc.dtype))[:, some]
-        values = torch.where(seen, y, torch.zeros_like(y))[:, some]
+        values = torch.where(seen, told, torch.zeros_like(told))[:, some]
         known = self.equate(select, values)
         # exactly so, not up to rounding
         return replace(known, loc=torch.where(seen, y, known.loc), known=self.known | seen)

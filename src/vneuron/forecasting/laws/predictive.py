@@ -71,6 +71,21 @@ class TrajectoryDistribution(AbstractTrajectory):
         """Standardised residual r = (y − m) / τ, [batch, H]."""
         return (target - self.loc) / self.scale
 
+    def within(self, target: Tensor, scales: float) -> Tensor:
+        """The path, drawn in where a step lies further than so many of its scales from m.
+
+        Args:
+            target: y, [batch, H].
+            scales: how many; inf leaves every step where it is.
+
+        Example:
+            >>> path = TrajectoryDistribution(torch.zeros(1, 2), torch.tensor([[1.0, 0.5]]), None)
+            >>> path.within(torch.tensor([[3.0, -3.0]]), 4.0)
+            tensor([[ 3., -2.]])
+        """
+        reach = scales * self.scale
+        return self.loc + torch.clamp(target - self.loc, -reach, reach)
+
     def marginal_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
         """Negative log density of each step by itself.
 
