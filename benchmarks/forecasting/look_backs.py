@@ -6,15 +6,18 @@
 
 Every candidate for the look-back with every encoder that is tried, trained as the library's trials
 are; CRPS and NLL on validation windows and on those of the test rows. Rows that come before the
-usual test rows are what a rule may be made on. `--table` prints, over all that was run, what comes
-of the choice by validation CRPS where a look-back may have such a share of the training rows at
-most: CRPS over the best candidate's on the test rows, and NLL above it.
+usual test rows are what a rule may be made on. `--shares` tries other look-backs, such as a
+quarter of the horizon. `--table` prints, over all that was run, what comes of the choice by
+validation CRPS where a look-back may have such a share of the training rows at most, and, where
+shorter ones than the horizon were tried, such a share of the horizon at least: CRPS over the best
+candidate's on the test rows, and NLL above it.
 """
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +30,7 @@ from vneuron.forecasting.config import ForecasterConfig
 from vneuron.forecasting.context_choice import (
     JUDGED_WINDOWS,
     LEAST_WINDOWS,
+    MOST_ROWS,
     SHORT_ROWS,
     TRIED,
     input_sizes,
@@ -39,6 +43,7 @@ from vneuron.forecasting.material import prepare
 from vneuron.forecasting.trial import Reader, trained_trial
 
 SHARES = (0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 1.0)
+LEAST = (1.0, 0.5, 0.25)
 
 
 def main() -> None:
@@ -46,12 +51,17 @@ def main() -> None:
     if kept is not None:
         print_table(kept)
         return
-    arguments = trained.parser(__doc__).parse_args()
+    options = trained.parser(__doc__)
+    options.add_argument("--shares", type=float, nargs="+", help="look-backs, in horizons")
+    arguments = options.parse_args()
+    sizes = input_sizes(arguments.horizon)
+    if arguments.shares:
+        sizes = tuple(round(arguments.horizon * share) for share in arguments.shares)
     rows = []
     for seed in arguments.seeds:
         shop = trained.workshop(arguments, seed)
         config = replace(shop.config, encoder="linear", features="window", second="none")
-        for size in input_sizes(arguments.horizon):
+        for size in sizes:
             rows += of_size(shop.panel, replace(config, input_size=size), shop.sizes)
     frame = pd.DataFrame(rows).assign(data=trained.name_of(arguments), horizon=arguments.horizon)
     folder = arguments.out / "look_backs"
@@ -62,7 +72,8 @@ def main() -> None:
 
 def place(arguments: Namespace) -> str:
     rows = arguments.train_size or "usual"
-    return f"{trained.name_of(arguments)}-{arguments.horizon}-{rows}"
+    others = "".join(f"-{share:g}" for share in arguments.shares or ())
+    return f"{trained.name_of(arguments)}-{arguments.horizon}-{rows}{others}"
 
 
 def of_size(panel: Panel, config: ForecasterConfig, sizes: dict) -> list[dict[str, object]]:
@@ -102,22 +113,42 @@ def some(windows: Windows) -> Windows:
 
 def print_table(folder: Path) -> None:
     frame = pd.concat(pd.read_parquet(path) for path in sorted(folder.glob("*.parquet")))
+    frame["of horizon"] = frame["look-back"] / frame["horizon"]
+    usual = frame[frame["of horizon"] >= LEAST[0]]
+    print_choices(usual, "at most", SHARES, lambda trials, share: (trials, share))
+    tried = ["data", "rows", "horizon", "seed"]
+    shorter = frame[frame.groupby(tried)["of horizon"].transform("min") < LEAST[0]]
+    if len(shorter):
+        print()
+        print_choices(
+            shorter,
+            "at least, of the horizon",
+            LEAST,
+            lambda trials, least: (trials[trials["of horizon"] >= least], MOST_ROWS),
+        )
+
+
+def print_choices(
+    frame: pd.DataFrame, rule: str, limits: tuple[float, ...], allowed: Callable
+) -> None:
+    """What comes of the choice under each limit, on average and by data set."""
     found = []
     for (data, rows, _, _), trials in frame.groupby(["data", "rows", "horizon", "seed"]):
-        for share in SHARES:
-            best = chosen(trials, share * rows)
+        for limit in limits:
+            kept, share = allowed(trials, limit)
+            best = chosen(kept, share * rows)
             found.append(
                 {
                     "case": f"{data}, {rows} rows",
-                    "at most": share,
+                    rule: limit,
                     "crps": best["test crps"] / trials["test crps"].min(),
                     "nll": best["test nll"] - trials["test nll"].min(),
                 }
             )
     table = pd.DataFrame(found)
-    means = table.groupby("at most")[["crps", "nll"]].mean()
-    by_case = table.pivot_table("crps", "at most", "case")
-    print(f"{len(table) // len(SHARES)} choices, mean of each\n{means.round(3).to_string()}")
+    means = table.groupby(rule)[["crps", "nll"]].mean()
+    by_case = table.pivot_table("crps", rule, "case")
+    print(f"{len(table) // len(limits)} choices, mean of each\n{means.round(3).to_string()}")
     print(f"\nCRPS over the best one's, by data\n{by_case.round(3).to_string()}")
 
 

@@ -68,9 +68,14 @@ def test_look_backs_and_what_comes_of_a_bound(small_csv, tmp_path, monkeypatch, 
     frame = pd.read_parquet(tmp_path / "out" / "look_backs" / "waves-12-160.parquet")
     assert sorted(set(frame["look-back"])) == [12, 21, 42, 64, 90]
     assert list(frame["encoder"][:3]) == list(look_backs.TRIED)
+    shorter = ["--shares", "0.5"]
+    monkeypatch.setattr(sys, "argv", ["look_backs.py", str(small_csv), *sizes, *out, *shorter])
+    look_backs.main()
+    assert (tmp_path / "out" / "look_backs" / "waves-12-160-0.5.parquet").exists()
     monkeypatch.setattr(sys, "argv", ["look_backs.py", "--table", *out])
     look_backs.main()
-    assert "1 choices" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.count("1 choices") == 2 and "at least, of the horizon" in said
     free = look_backs.chosen(frame, 160.0)
     kept = frame[frame["windows"] >= 0.5 * frame["windows"].max()]
     assert free["validation crps"] == kept["validation crps"].min()
