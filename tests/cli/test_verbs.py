@@ -221,6 +221,12 @@ def test_forecasts_given_what_is_known(vneuron, fitted, place):
     wide.to_csv(place / "wide.csv", index=False)
     same = read(vneuron("forecast", fitted.run, "--observed", "wide.csv").out)
     pd.testing.assert_frame_equal(found, same)
+    given.assign(y=1e6).to_csv(place / "typed.csv", index=False)
+    typed = vneuron("forecast", fitted.run, "--observed", "typed.csv")
+    assert "4 observed values further than 8 scales from the forecast" in typed.err
+    alone = vneuron("forecast", fitted.run, "--outlier", "3")
+    assert (alone.code, alone.out) == (2, "")
+    assert "--outlier says how far what is known counts for the rest: give --observed" in alone.err
     law = {"scale_weight": 1.0, "outlier": float("inf")}
     said = vneuron(
         *("forecast", fitted.run, "--observed", "seen.csv"),

@@ -101,7 +101,12 @@ def test_what_lies_impossibly_far_off_tells_no_more_than_the_limit(fitted, ahead
     # in parts as at once: far off is measured from the forecast with nothing known
     parts = fitted.condition(observed=far.iloc[::2]).condition(observed=far).predict(level=[80])
     pd.testing.assert_frame_equal(parts, found.predict(level=[80]))
+    (note,) = found.notes
+    assert note.startswith("4 observed values further than 8 scales from the forecast tell ")
+    assert f"first series 's0', step 1 of the forecast: {far['y'][0]:.9g} is " in note
+    assert fitted.condition(observed=far, outlier=np.inf).notes == ()
     given = observed_of(ahead)
+    assert fitted.condition(observed=given).notes == ()
     pd.testing.assert_frame_equal(
         fitted.condition(observed=given).predict(),
         fitted.condition(observed=given, outlier=np.inf, scale_weight=0.1).predict(),

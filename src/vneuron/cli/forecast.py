@@ -148,6 +148,7 @@ def run(
     known = _known(run, facts, panel, horizon, (id_col, time_col, delimiter))
     if known:
         given = forecaster.condition(**known, **trust, df=frame, seed=seed)
+        console.notes(given.notes)
         if "bounds" in known:
             chance = float(given.probability()["probability"].min())
             console.say(f"the bounds hold with probability {chance:.3g} in the least likely series")

@@ -14,7 +14,7 @@ from . import frames
 from .aggregate import DRAWS, Statistic
 from .data.errors import DataError
 from .data.frame import Panel
-from .data.rows import Floats
+from .data.rows import Floats, counted
 from .fan import fan_rows
 from .intervals import DEFAULT_LEVELS, Levels, array
 from .knowledge import Bounds, Knowledge, Linear, Total
@@ -201,6 +201,31 @@ class ConditionalForecast:
                     self.model, self.panel, forecast, int(window), level, paths, generator
                 )
         return fan_chart(rows, history=history)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which observed values tell other steps less than they are, in one line; none is none."""
+        count, first = 0, ""
+        for free, given in zip(self.before, self.exact, strict=True):
+            law, path = free.path, given.path
+            assert isinstance(law, TrajectoryDistribution)
+            assert isinstance(path, ConditionedTrajectory)
+            away = law.residual(path.loc).abs()
+            far = path.known & (away > self.outlier)
+            if not count and bool(far.any()):
+                window, step = (int(i) for i in far.nonzero()[0])
+                series = int(given.series[window])
+                first = (
+                    f"series {self.panel.ids[series]!r}, step {step + 1} of the forecast: "
+                    f"{float(path.loc[window, step]):.9g} is {float(away[window, step]):.3g} off"
+                )
+            count += int(far.sum())
+        if not count:
+            return ()
+        return (
+            f"{counted(count, 'observed value')} further than {self.outlier:g} scales from the "
+            f"forecast tell other steps no more than that (outlier); first {first}",
+        )
 
     def _refuse_other_values(self, more: Knowledge) -> None:
         """A step that is known already keeps its value."""
