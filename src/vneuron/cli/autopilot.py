@@ -170,7 +170,7 @@ def run(
     """Search configurations on DATA, fit the best as `fit` does, and compare it over seeds."""
     from ..autopilot import AutoPilot
     from ..forecasting.data.tables import read_table
-    from .fit import facts_of
+    from .remembered import facts_of
 
     if join and storage is None:
         raise ValueError("--join without --storage: give the storage of the study to work for")

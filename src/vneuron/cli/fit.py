@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from . import options
 from .console import Console, print_json, print_panel, print_scores
 from .invocation import command, free_folder
-
-if TYPE_CHECKING:
-    from ..forecasting.data.tables import Table
+from .remembered import facts_of
 
 
 def run(
@@ -343,15 +341,3 @@ def run(
         print_scores(result["test"], result["windows"])
         print_panel(result["panel"])
     return 130 if result["outcome"] == "interrupted" else 0
-
-
-def facts_of(table: Table) -> dict[str, Any]:
-    """What is worth remembering about the file."""
-    return {
-        "path": str(table.path.resolve()),
-        "kind": table.kind,
-        "id_col": table.id_col,
-        "time_col": table.time_col,
-        "target": list(table.target),
-        "rows": len(table.panel.times),
-    }

@@ -1,4 +1,4 @@
-"""Reading a data file the way a run's own data were read."""
+"""What a run remembers of its data file, and reading another the way that was read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from ..forecasting.data.frame import Panel
     from ..forecasting.data.rows import Ints
     from ..forecasting.data.tables import Table
+
+
+def facts_of(table: Table) -> dict[str, Any]:
+    """What is worth remembering about the file."""
+    return {
+        "path": str(table.path.resolve()),
+        "kind": table.kind,
+        "id_col": table.id_col,
+        "time_col": table.time_col,
+        "target": list(table.target),
+        "rows": len(table.panel.times),
+    }
 
 
 def read_like(run: Path, data: Path, **given: Any) -> Table:
