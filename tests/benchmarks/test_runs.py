@@ -70,10 +70,11 @@ def test_every_model_has_a_row_and_says_what_it_does_not_define(small_csv, tmp_p
         assert len(windows) == row["windows"]
         assert (row["protocol"] == "B") is bool(pd.notna(row["probts_crps"]))
         assert row["model"] in DETERMINISTIC or row["train_cpu_seconds"] > 0
-    ensemble = rows[rows["model"] == "ensemble"].iloc[0]
-    twin = rows[rows["model"] == "twin"].iloc[0]
-    assert ensemble["members"] == 5
-    assert ensemble["train_cpu_seconds"] > 3 * twin["train_cpu_seconds"]
+    for ensemble, member in (("ensemble", "twin"), ("EVE_ensemble", "EVE")):
+        five, one = (rows[rows["model"] == name].iloc[0] for name in (ensemble, member))
+        assert five["members"] == 5
+        assert five["train_cpu_seconds"] > 3 * one["train_cpu_seconds"]
+        assert five["mse"] != one["mse"]
 
 
 def test_what_is_there_is_not_run_again(small_csv, tmp_path, monkeypatch, capsys) -> None:

@@ -75,16 +75,20 @@ def contender(name: Contender, label: str | None = None, **changes: Any) -> Make
     return make
 
 
-def ensemble(shop: Workshop) -> Ready:
-    """Five twins of seeds far apart; the first is the twin of this seed."""
-    trained = [shop.member(number).contender("twin") for number in range(MEMBERS)]
-    models = [model for model, _ in trained]
-    seconds = sum(outcome.cpu_seconds for _, outcome in trained)
+def ensemble(name: Contender) -> Maker:
+    """Five of the library's own of seeds far apart; the first is that of this seed."""
 
-    def forecast(batch: WindowBatch) -> MixedForecasts:
-        return MixedForecasts(tuple(model.forecast(batch) for model in models))
+    def make(shop: Workshop) -> Ready:
+        trained = [shop.member(number).contender(name) for number in range(MEMBERS)]
+        models = [model for model, _ in trained]
+        seconds = sum(outcome.cpu_seconds for _, outcome in trained)
 
-    return Ready(forecast, True, seconds, {"members": MEMBERS, **outcome_facts(trained[0][1])})
+        def forecast(batch: WindowBatch) -> MixedForecasts:
+            return MixedForecasts(tuple(model.forecast(batch) for model in models))
+
+        return Ready(forecast, True, seconds, {"members": MEMBERS, **outcome_facts(trained[0][1])})
+
+    return make
 
 
 def mc_dropout(shop: Workshop) -> Ready:
@@ -177,7 +181,8 @@ MODELS: dict[str, Maker] = {
     "lowrank_gaussian": contender("lowrank", "lowrank_gaussian", likelihood="gaussian"),
     "full_gaussian": full("lowrank_gaussian", likelihood="gaussian"),
     "full_student": full("lowrank"),
-    "ensemble": ensemble,
+    "ensemble": ensemble("twin"),
+    "EVE_ensemble": ensemble("EVE"),
     "mc_dropout": mc_dropout,
     "point_gaussian": point(GaussianResiduals),
     "point_conformal": point(ConformalResiduals),
@@ -196,6 +201,7 @@ TRAINED_AS: dict[str, tuple[str, ...]] = {
     "full_gaussian": ("lowrank_gaussian",),
     "full_student": ("lowrank",),
     "ensemble": ("twin",),
+    "EVE_ensemble": ("EVE",),
     "mc_dropout": ("twin",),
     "point_gaussian": ("point",),
     "point_conformal": ("point",),

@@ -16,13 +16,13 @@ from .results import Results
 from .tables import PROBTS, SHOWN, bare, mean_and_spread
 
 ORDER = (
-    "EVE", "lowrank", "full_student", "twin", "linear", "ensemble", "mc_dropout", "quantile",
-    "lowrank_gaussian", "full_gaussian", "point_gaussian", "point_conformal", "ridge",
+    "EVE", "EVE_ensemble", "lowrank", "full_student", "twin", "linear", "ensemble", "mc_dropout",
+    "quantile", "lowrank_gaussian", "full_gaussian", "point_gaussian", "point_conformal", "ridge",
     "nf_patchtst", "nf_patchtst_student", "nf_nhits_student", "seasonal_naive", "repeat_last",
 )  # fmt: skip
 NAMES = {
-    "EVE": "**EVE**", "lowrank": "static low-rank", "full_student": "full correlation, t",
-    "twin": "deterministic twin", "linear": "linear", "ensemble": "ensemble of 5 twins",
+    "EVE": "**EVE**", "EVE_ensemble": "ensemble of 5 EVEs", "lowrank": "static low-rank",
+    "full_student": "full correlation, t", "twin": "deterministic twin", "linear": "linear", "ensemble": "ensemble of 5 twins",
     "mc_dropout": "MC dropout, 10 passes", "quantile": "19 quantiles",
     "lowrank_gaussian": "static low-rank, Gaussian", "full_gaussian": "full covariance, Gaussian",
     "point_gaussian": "point + residual spread", "point_conformal": "point + conformal",
