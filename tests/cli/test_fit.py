@@ -48,6 +48,7 @@ def test_the_object_that_json_prints(fitted):
         (["--network", "reference", "--activity", "raw", "--latent-dim", "2"], {"activity": "raw"}),
         (["--control", "projection", "--scale-form", "gauge"], {"scale_form": "gauge"}),
         (["--second", "window", "--second-size", "40"], {"second": "window", "second_size": 40}),
+        (["--crps-weight", "4"], {"crps_weight": 4.0}),
         (["--precision", "bf16-mixed"], {"precision": "bf16-mixed", "compile": False}),
         pytest.param(
             ["--compile"],

@@ -22,7 +22,8 @@ ORDER = (
 )  # fmt: skip
 NAMES = {
     "EVE": "**EVE**", "EVE_ensemble": "ensemble of 5 EVEs", "lowrank": "static low-rank",
-    "full_student": "full correlation, t", "twin": "deterministic twin", "linear": "linear", "ensemble": "ensemble of 5 twins",
+    "full_student": "full correlation, t", "twin": "deterministic twin", "linear": "linear",
+    "ensemble": "ensemble of 5 twins",
     "mc_dropout": "MC dropout, 10 passes", "quantile": "19 quantiles",
     "lowrank_gaussian": "static low-rank, Gaussian", "full_gaussian": "full covariance, Gaussian",
     "point_gaussian": "point + residual spread", "point_conformal": "point + conformal",

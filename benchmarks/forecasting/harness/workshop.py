@@ -108,7 +108,8 @@ class Workshop:
         config = replace(self.material.config, **changes)
         memory = Memory.of(self.material, config)
         model = FittedModel.untrained(contender, config, memory)
-        task = build_task(model.network, self.material.train, self.material.validation)
+        train, validation = self.material.train, self.material.validation
+        task = build_task(model.network, train, validation, config.crps_weight)
         outcome = self.fit(label or contender, task)
         return model, outcome
 

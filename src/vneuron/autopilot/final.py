@@ -188,7 +188,8 @@ def _refit(
     """A contestant, trained like a fit; None where it diverged or was interrupted."""
     material = bench.material(config)
     model = FittedModel.untrained(contender, material.config, bench.memory(config))
-    task = build_task(model.network, material.train, material.judged)
+    weight = material.config.crps_weight
+    task = build_task(model.network, material.train, material.judged, weight)
     outcome = Trainer(trial_training(config, steps)).fit(task)
     if outcome.reason is StopReason.INTERRUPTED or not outcome.best_epoch:
         return None

@@ -99,7 +99,7 @@ def _fold(
     config = material.config
     judged = bench.judged(material)
     model = FittedModel.untrained("EVE", config, bench.memory(config, fold))
-    task = build_task(model.network, material.train, judged)
+    task = build_task(model.network, material.train, judged, config.crps_weight)
     epochs: list[dict[str, Any]] = []
     began = process_time()
 

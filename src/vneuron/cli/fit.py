@@ -131,6 +131,14 @@ def run(
             rich_help_panel=options.MODEL, help="Price of a nat of each unit's KL, per window."
         ),
     ] = 0.1,
+    crps_weight: Annotated[
+        float,
+        typer.Option(
+            rich_help_panel=options.MODEL,
+            help="What the CRPS of single steps counts for in training beside their likelihood, "
+            "in nats per training deviation, e.g. 10.",
+        ),
+    ] = 0.0,
     likelihood: Annotated[
         str,
         typer.Option(

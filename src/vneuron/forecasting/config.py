@@ -88,6 +88,7 @@ class ForecasterConfig:
     ar_form: TransitionForm | None = None
     macro_dim: int = 4
     beta: float = 0.1
+    crps_weight: float = 0.0
     likelihood: LikelihoodChoice = "student"
     units_family: UnitsFamily = "gaussian"
     location: LocationChoice = "auto"
@@ -121,12 +122,14 @@ class ForecasterConfig:
         for name in WHOLE:
             if getattr(self, name) is not None or name not in LEFT_TO_THE_DATA:
                 object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
-        for name in ("dropout", "beta"):
+        for name in ("dropout", "beta", "crps_weight"):
             real_number(name, getattr(self, name))
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}, expected a share from 0 to below 1.")
-        if not (math.isfinite(self.beta) and self.beta >= 0.0):
-            raise ValueError(f"beta is {self.beta}, expected a finite number, at least 0.")
+        for name in ("beta", "crps_weight"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0.0):
+                raise ValueError(f"{name} is {value}, expected a finite number, at least 0.")
         choices: dict[str, tuple[Any, ...]] = {
             "network": get_args(NetworkKind),
             "combine": get_args(Combine),
@@ -185,6 +188,12 @@ class ForecasterConfig:
                 f"second is {self.second!r} with network {self.network!r} and likelihood "
                 f"{self.likelihood!r}, expected 'none' or 'auto': only laws of a trajectory "
                 "network that is no model of counts are pooled."
+            )
+        if self.crps_weight and (self.network == "reference" or self.counts):
+            raise ValueError(
+                f"crps_weight is {self.crps_weight} with network {self.network!r} and likelihood "
+                f"{self.likelihood!r}, expected 0: only single steps of a trajectory network that "
+                "is no model of counts can learn by their CRPS."
             )
         if self.departure != "auto":
             self._check_departure(self.departure)

@@ -182,8 +182,15 @@ def build_task(
     network: AbstractForecastNetwork,
     train: Windows,
     validation: Windows,
+    crps_weight: float = 0.0,
 ) -> AbstractForecastTask:
     """A network between its windows; a base path is found here.
+
+    Args:
+        network: what is trained.
+        train: windows to learn from.
+        validation: held-out windows.
+        crps_weight: of a trajectory network; others learn by what they are made for.
 
     Raises:
         ValueError: a network of another kind.
@@ -195,7 +202,7 @@ def build_task(
     if isinstance(network, TrajectoryNetwork):
         if network.base is not None:
             start_at_ridge(network, train, validation)
-        return TrajectoryTask(network, train, validation)
+        return TrajectoryTask(network, train, validation, crps_weight=crps_weight)
     raise ValueError(
         f"network is a {type(network).__name__}, expected a TrajectoryNetwork, a CountNetwork or a "
         "ReferenceNetwork"

@@ -50,7 +50,7 @@ def train(
     """
     config = material.config
     model = FittedModel.untrained(contender, config, Memory.of(material, config))
-    task = build_task(model.network, material.train, material.judged)
+    task = build_task(model.network, material.train, material.judged, config.crps_weight)
     trainer = Trainer(config.training(quiet=quiet))
     outcome = trainer.fit(task, run, contender, resume=resume, on_epoch=on_epoch)
     if outcome.reason is StopReason.DIVERGED and not outcome.best_epoch:

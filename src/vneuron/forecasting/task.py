@@ -16,6 +16,7 @@ from .forecast_task import (
 )
 from .laws.predictive import TrajectoryDistribution
 from .laws.trajectory import AbstractTrajectory
+from .networks.forecast_network import AbstractForecastNetwork
 from .networks.network import TrajectoryNetwork
 from .networks.pool import pool
 from .networks.second_reader import shares
@@ -62,13 +63,19 @@ class TrajectoryObjective(AbstractForecastObjective):
               \underbrace{-\ln t_\nu(y)}_{\text{trains } W, s} + \textstyle\sum_j \beta_j KL_j
 
     Where two readers of the window are pooled, the first term is the sum of both readers' own, so
-    that each learns as it would alone. The joint term sees fixed margins, the pool's.
-    log p(y | x) is exact, with z integrated out, so that the
-    KL here prices the information that units take from the window; it does not make a bound.
+    that each learns as it would alone. With a weight c it is joined by c times the CRPS of the
+    same laws, in training deviations, which trains m, R and τ alone. The joint term sees fixed
+    margins, the pool's. log p(y | x) is exact, with z integrated out, so that the KL here prices
+    the information that units take from the window; it does not make a bound.
 
     Args:
         network: what is trained.
+        crps_weight: c, nats per training deviation; 0 learns by likelihood alone.
     """
+
+    def __init__(self, network: AbstractForecastNetwork, crps_weight: float = 0.0) -> None:
+        super().__init__(network)
+        self.crps_weight = crps_weight
 
     def nll(
         self, path: AbstractTrajectory, target: Tensor, observed: Tensor | None
@@ -78,6 +85,8 @@ class TrajectoryObjective(AbstractForecastObjective):
             raise TypeError(f"found a {type(path).__name__}, expected a TrajectoryDistribution")
         nll = path.learned_nll(target, observed).sum(-1)
         logs = {"nll": nll.detach().mean() / (path.horizon * max(len(path.pooled), 1))}
+        if self.crps_weight:
+            nll = nll + self.crps_weight * path.learned_crps(target, observed).sum(-1)
         if path.loading is not None:
             joint = path.with_fixed_margins().joint_nll(target, observed)
             logs["joint_nll"] = joint.detach().mean() / path.horizon
@@ -98,6 +107,7 @@ class TrajectoryTask(AbstractForecastTask):
         validation: held-out windows; at least one.
         weight_decay: of AdamW, on weight matrices.
         loading_rate: learning rate of W over that of the rest.
+        crps_weight: what the CRPS of single steps counts for beside their likelihood.
     """
 
     def __init__(
@@ -107,9 +117,10 @@ class TrajectoryTask(AbstractForecastTask):
         validation: Windows,
         weight_decay: float = 1e-2,
         loading_rate: float = LOADING_RATE,
+        crps_weight: float = 0.0,
     ) -> None:
         score = "val_nll" if network.loading is None else "val_joint_nll"
-        objective = TrajectoryObjective(network)
+        objective = TrajectoryObjective(network, crps_weight)
         super().__init__(objective, network, score, train, validation, USE_WINDOWS)
         self.network = network
         self._weight_decay = weight_decay

@@ -19,6 +19,7 @@ from torch import Tensor
 from ...functional.low_rank import Whitened, diagonal, whiten
 from ...functional.own_noise import OwnNoise, autoregress, correlated_times
 from ...functional.student import joint_nll, step_nll
+from ...functional.student_crps import step_crps
 from ..scoring.scores import as_float64
 from .law import StudentLaw
 from .trajectory import AbstractTrajectory, at_least_single, mixing
@@ -103,6 +104,12 @@ class TrajectoryDistribution(AbstractTrajectory):
         """What trains single steps: the sum over the laws that are pooled, if this is a pool."""
         nll = [law.marginal_nll(target, observed) for law in self.pooled or (self,)]
         return torch.stack(nll).sum(0) if self.pooled else nll[0]
+
+    def learned_crps(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
+        """The same of the CRPS, in the unit of the data, [batch, H]; ν gets no gradient."""
+        laws = self.pooled or (self,)
+        crps = torch.stack([step_crps(target, law.loc, law.scale, law.df) for law in laws]).sum(0)
+        return crps if observed is None else torch.where(observed, crps, torch.zeros_like(crps))
 
     def joint_nll(self, target: Tensor, observed: Tensor | None = None) -> Tensor:
         """Negative log density of the path, over its observed steps.
