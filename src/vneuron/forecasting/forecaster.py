@@ -86,8 +86,9 @@ class EVEForecaster(AbstractForecaster):
             control moves it, the price that training starts from.
         crps_weight: what the CRPS of single steps counts for in training beside their likelihood,
             in nats per training deviation. A likelihood weighs all windows alike; the CRPS weighs
-            an error by its size, as squared error does, and costs some likelihood where spreads
-            differ much (Weather). 10 takes 1 to 3% off the squared error on most sets.
+            an error by its size, as squared error does. On Weather, whose spreads differ much, 10
+            takes 5.5% off the squared error and 1.7% off the CRPS and costs .075 nats per step of
+            joint NLL; where they do not, it changes little.
         likelihood: "student" (heavy tails, ν learned) or "gaussian"; for counts "negbinomial"
             (dispersion by step) or "poisson". Counts are whole numbers, are not scaled, and so all
             scores are in counts; steps are tied by a Gaussian copula of the units.
