@@ -46,7 +46,7 @@ def step_crps(target: Tensor, loc: Tensor, scale: Tensor, df: Tensor | None) -> 
         >>> step_crps(one, one, one, None)
         tensor([0.2337])
         >>> step_crps(one, 0 * one, one, torch.tensor(5.0))
-        tensor([0.5816])
+        tensor([0.6038])
     """
     crps: Tensor = _StepCRPS.apply(target, loc, scale, df)  # type: ignore[no-untyped-call]
     return crps
