@@ -14,11 +14,14 @@ DFS = [2.1, 3.0, 7.5, 40.0, 100.0, None]
 
 @pytest.mark.parametrize("df", DFS)
 def test_it_is_the_score_of_the_law(df):
-    z = torch.linspace(-60, 60, 2001)
+    z = torch.linspace(-60, 60, 2001, dtype=torch.float64)
     loc, scale = torch.full_like(z, 0.3), torch.full_like(z, 1.7)
-    found = step_crps(z, loc, scale, None if df is None else torch.tensor(df))
-    expected = StudentLaw(loc.double().numpy(), scale.double().numpy(), df).crps(z.double().numpy())
-    np.testing.assert_allclose(found.numpy(), expected, rtol=2e-4, atol=2e-4)
+    nu = None if df is None else torch.tensor(df, dtype=torch.float64)
+    expected = StudentLaw(loc.numpy(), scale.numpy(), df).crps(z.numpy())
+    np.testing.assert_allclose(step_crps(z, loc, scale, nu).numpy(), expected, rtol=2e-5)
+    single = [value.float() for value in (z, loc, scale)]
+    found = step_crps(*single, None if nu is None else nu.float())
+    np.testing.assert_allclose(found.numpy(), expected, rtol=2e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize("df", DFS)

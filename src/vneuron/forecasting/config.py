@@ -27,6 +27,7 @@ from .networks.normalisation import Location
 from .networks.path_noise import NoiseKind
 from .networks.place_features import FeatureKind
 from .networks.reference.network import Combine
+from .option_rules import check_together
 from .start import StartKind
 from .training_budget import EPOCHS, LARGEST_BATCH, suited_patience
 
@@ -124,6 +125,10 @@ class ForecasterConfig:
                 object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
         for name in ("dropout", "beta", "crps_weight"):
             real_number(name, getattr(self, name))
+        if self.departure != "auto":
+            real_number("departure", self.departure)
+            if not 0.0 <= self.departure <= 1.0:
+                raise ValueError(f"departure is {self.departure}, expected 'auto' or from 0 to 1.")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}, expected a share from 0 to below 1.")
         for name in ("beta", "crps_weight"):
@@ -161,68 +166,11 @@ class ForecasterConfig:
             with torch.random.fork_rng([]):
                 unit = GaussianUnits(1, 1)
             attach_preset(unit, self.control, steps=self.horizon, settings=self.control_options)
-        if self.network == "reference" and (self.counts or self.units_family != "gaussian"):
-            raise ValueError(
-                f"network is 'reference' with likelihood {self.likelihood!r} and units_family "
-                f"{self.units_family!r}, expected network='trajectory' for counts and for Poisson "
-                "units: the reference mixes Gaussian draws."
-            )
-        if self.units_family == "poisson" and self.prior in ("autoregressive", "macro"):
-            raise ValueError(
-                f"prior is {self.prior!r} with units_family 'poisson', expected 'learned': the "
-                "prior of a rate is a rate of its own."
-            )
-        if self.units_family == "poisson" and self.control in ("projection", "homeostasis"):
-            raise ValueError(
-                f"control is {self.control!r} with units_family 'poisson', expected 'adaptive', "
-                "'free' or 'none': a rate has no scale of its own to be moved."
-            )
-        if self.start == "ridge" and (self.network == "reference" or self.counts):
-            raise ValueError(
-                f"start is 'ridge' with network {self.network!r} and likelihood "
-                f"{self.likelihood!r}, expected 'level' or 'auto': only the mean path of a "
-                "trajectory network that is no model of counts is a regression on the window."
-            )
-        if self.second not in ("auto", "none") and (self.network == "reference" or self.counts):
-            raise ValueError(
-                f"second is {self.second!r} with network {self.network!r} and likelihood "
-                f"{self.likelihood!r}, expected 'none' or 'auto': only laws of a trajectory "
-                "network that is no model of counts are pooled."
-            )
-        if self.crps_weight and (self.network == "reference" or self.counts):
-            raise ValueError(
-                f"crps_weight is {self.crps_weight} with network {self.network!r} and likelihood "
-                f"{self.likelihood!r}, expected 0: only single steps of a trajectory network that "
-                "is no model of counts can learn by their CRPS."
-            )
-        if self.departure != "auto":
-            self._check_departure(self.departure)
-        if self.second_size is not None and self.second == "none":
-            raise ValueError(
-                f"second_size is {self.second_size} with second 'none', expected None, or a second "
-                "reader: it is how far back that one reads."
-            )
-        if self.series == "coupled" and (self.network == "reference" or self.counts):
-            raise ValueError(
-                f"series is 'coupled' with network {self.network!r} and likelihood "
-                f"{self.likelihood!r}, expected network='trajectory' and likelihood 'student' or "
-                "'gaussian': what series share are the sources of a multivariate t."
-            )
+        check_together(self)
         training = self.training(quiet=True)
         for name in ("epochs", "patience", "devices", "seed"):
             if getattr(self, name) is not None or name not in LEFT_TO_THE_DATA:
                 object.__setattr__(self, name, getattr(training, name))
-
-    def _check_departure(self, departure: float) -> None:
-        real_number("departure", departure)
-        if not 0.0 <= departure <= 1.0:
-            raise ValueError(f"departure is {departure}, expected 'auto' or from 0 to 1.")
-        if departure < 1.0 and (self.network == "reference" or self.counts):
-            raise ValueError(
-                f"departure is {departure} with network {self.network!r} and likelihood "
-                f"{self.likelihood!r}, expected 1 or 'auto': only paths of a trajectory network "
-                "that is no model of counts are drawn towards the level of their window."
-            )
 
     @property
     def draws_in(self) -> bool:

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 POINTS = 1024
-"""Of the table of G, over angles: 1e-5 off at most for ν up to 100."""
+"""Of the table of G, over angles. The score is 1e-5 of itself off for ν = 100, 2e-3 for 10,000."""
 
 
 def step_crps(target: Tensor, loc: Tensor, scale: Tensor, df: Tensor | None) -> Tensor:
