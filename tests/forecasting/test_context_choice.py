@@ -256,6 +256,20 @@ def test_a_series_that_leaves_its_levels_is_seen_whatever_others_do(location):
     assert level_drift(level.validation.take(torch.arange(3)), level.train) == 0.0  # too few
 
 
+def test_levels_drift_if_validation_rows_leave_those_of_early_rows():
+    """What later training rows had does not count: forecasts lie as far from all training rows."""
+    rng = np.random.default_rng(0)
+    rows = 400
+    late = np.where(np.arange(rows) < 220, 0.0, 30.0) + rng.normal(size=rows)
+    frame = pd.DataFrame({"unique_id": "x", "ds": np.arange(rows), "y": late})
+    panel = Panel.from_frame(frame)
+    config = ForecasterConfig(4, 12, device="cpu")
+    data = prepare(panel, replace(config, encoder="linear", features="window")).trial_data
+    assert level_drift(data.train, data.validation, data.location) < 0.2
+    assert level_drift(data.early, data.validation, data.location) == 1.0
+    assert prepare(panel, config).config.features in ("window", "series")
+
+
 def test_a_model_is_not_told_a_level_that_it_would_have_to_extrapolate(monkeypatch):
     tried = []
     monkeypatch.setattr(
