@@ -261,8 +261,7 @@ def test_levels_drift_if_validation_rows_leave_those_of_early_rows():
     rng = np.random.default_rng(0)
     rows = 400
     late = np.where(np.arange(rows) < 220, 0.0, 30.0) + rng.normal(size=rows)
-    frame = pd.DataFrame({"unique_id": "x", "ds": np.arange(rows), "y": late})
-    panel = Panel.from_frame(frame)
+    panel = panel_of(late)
     config = ForecasterConfig(4, 12, device="cpu")
     data = prepare(panel, replace(config, encoder="linear", features="window")).trial_data
     assert level_drift(data.train, data.validation, data.location) < 0.2
